@@ -1,0 +1,1 @@
+"""What a regulator wants, as values; parsing of given bytes. Pure."""
