@@ -1,0 +1,57 @@
+"""The small contracts that a regulator's folder may fulfil, one a capability."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from qianzhi.sealing.envelopes import Envelope, Manifest
+    from qianzhi.sealing.receipts import Receipt
+    from qianzhi.specs.model import Dataset, Regulator
+
+    import polars as pl
+
+
+class Door(Protocol):
+    """
+    A destination's door for rows.
+
+    One instance serves one destination and one thread at a time.
+    """
+
+    def encode(self, manifest: Manifest, rows: pl.DataFrame) -> bytes:
+        """Return the bytes that are committed before the first attempt and sent unchanged ever after. Pure."""
+
+    def send(self, manifest: Manifest, sealed: bytes) -> tuple[Receipt, bytes]:
+        """
+        Deliver one batch and return the receipt, read and as it came.
+
+        May block up to the destination's timeout. Safe to repeat: the batch id is the idempotency key.
+        Raises RetryableError when no answer was read, SenderError when the destination refuses this batch as
+        such, OperatorError when it refuses this gateway (credential, edition) or talks nonsense.
+        """
+
+    def offer(self, digest: bytes, media_type: str, content: bytes) -> None:
+        """Deliver one blob unless the destination holds it already. Raises as `send` does."""
+
+    def close(self) -> None:
+        """Release connections."""
+
+
+class Intake(Protocol):
+    """How rows come in at a regulator's hub; a module `intake` of the regulator's folder fulfils it. Pure."""
+
+    MEDIA_TYPES: tuple[str, ...]
+    BLOB_SUFFIX: str
+
+    def columns(self, dataset: Dataset) -> list[str]:
+        """Return the text columns of a submitted row: its fields, then `<FIELD>` + BLOB_SUFFIX of each image field."""
+
+    def open_batch(self, body: bytes, media_type: str, batch_id: UUID, regulator: Regulator) -> Envelope:
+        """
+        Decode a body; the rows have row_id and `columns(dataset)`.
+
+        `batch_id` is what the address said, for bodies that say none. Raises SenderError for no sound batch.
+        """
