@@ -1,0 +1,5 @@
+"""`python -m qianzhi` is the command line."""
+
+from qianzhi.cli import main
+
+main()

@@ -1,0 +1,34 @@
+"""The command line. Heavy imports wait inside the commands, so that help and completion answer at once."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from qianzhi.cli import gateway, hub, specs
+from qianzhi.cli.demo import demo
+from qianzhi.cli.synth import synth
+from qianzhi.cli.terminal import FAILED, complain
+from qianzhi.errors import QianzhiError
+
+app = typer.Typer(
+    name="qianzhi",
+    help="Front-end processor and supervision hub for Chinese health-data reporting.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(gateway.app, name="gateway")
+app.add_typer(hub.app, name="hub")
+app.add_typer(specs.app, name="specs")
+app.command()(demo)
+app.command()(synth)
+
+
+def main() -> None:
+    """Run the command line; an error of ours is told in two lines, what happened and what to do."""
+    try:
+        app()
+    except QianzhiError as error:
+        complain(error)
+        sys.exit(FAILED)

@@ -1,0 +1,246 @@
+"""`qianzhi gateway`: the hospital's end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qianzhi.cli.terminal import FAILED, DestinationOption, HomeOption, JsonOption, print_json, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from qianzhi.ledger.tally import Tally
+    from qianzhi.runtime.home import Home
+    from qianzhi.runtime.settings import Settings
+
+app = typer.Typer(help="The hospital's end: staging tables, checks, upload, receipts.", no_args_is_help=True)
+
+LOOPBACK_HUB = "https://127.0.0.1:8443"  # where `qianzhi hub run` on this machine answers
+
+DatasetOption = Annotated[str | None, typer.Option("--dataset", help="One dataset only.")]
+LanguageOption = Annotated[str, typer.Option("--language", help="zh or en.", envvar="QIANZHI_LANGUAGE")]
+
+
+@app.command()
+def init(  # noqa: PLR0917  (every one is an option)
+    home: HomeOption = None,
+    regulator: Annotated[str, typer.Option(help="The regulator whose datasets are staged.")] = "guangdong",
+    institution: Annotated[str | None, typer.Option(help="The identity the platform issued (机构标识).")] = None,
+    port: Annotated[int | None, typer.Option(help="Where the embedded PostgreSQL listens.")] = None,
+    dsn: Annotated[str | None, typer.Option(help="A PostgreSQL of the site instead of the embedded one.")] = None,
+    hub: Annotated[str | None, typer.Option(help="The hub's address, https://host:port; this machine's when not given.")] = None,
+    credential_file: Annotated[Path | None, typer.Option(help="The file with the regulator's credential.")] = None,
+    ca_file: Annotated[Path | None, typer.Option(help="The certificate authority of the hub.")] = None,
+    destination: Annotated[str, typer.Option(help="The name of the destination.")] = "hub",
+) -> None:
+    """Set the gateway up, or bring it to this release and edition. Safe to repeat."""
+    from qianzhi.gateway.install import install
+    from qianzhi.runtime.home import End, find_home
+    from qianzhi.runtime.sources import load_settings, write_settings
+
+    place = find_home(home)
+    place.create(End.GATEWAY)
+    if hub is None and destination not in load_settings(place).gateway.destinations:
+        hub = LOOPBACK_HUB
+    at = f"gateway.destinations.{destination}"
+    wanted = {
+        "gateway.institution": institution,
+        "gateway.database.port": port,
+        "gateway.database.dsn": dsn,
+        f"{at}.regulator": regulator if hub else None,
+        f"{at}.url": hub,
+        f"{at}.credential_file": credential_file,
+        f"{at}.ca_file": ca_file,
+    }
+    changes = {name: value for name, value in wanted.items() if value is not None}
+    settings = write_settings(place, changes) if changes else load_settings(place)
+    install(place, settings)
+    typer.echo(f"The gateway in {place.path} is ready.")
+
+
+@app.command()
+def run(home: HomeOption = None) -> None:
+    """Run the gateway until Ctrl-C."""
+    from qianzhi.gateway.service import supervise
+
+    supervise(*_opened(home))
+
+
+@app.command(hidden=True)
+def worker(home: HomeOption = None) -> None:
+    """Be the worker process of `gateway run`."""
+    from qianzhi.gateway.service import work
+
+    work(*_opened(home))
+
+
+@app.command(hidden=True)
+def health(home: HomeOption = None) -> None:
+    """Be the process of `gateway run` that answers /healthz."""
+    from qianzhi.gateway.service import watch_health
+
+    watch_health(*_opened(home))
+
+
+@app.command()
+def cycle(home: HomeOption = None, destination: DestinationOption = None, *, as_json: JsonOption = False) -> None:
+    """Take every row that is committed now as far as it goes; the exit code tells whether every row got there."""
+    from qianzhi.gateway import assembly
+    from qianzhi.gateway.cycle import PATIENCE_SECONDS, Dispatcher
+    from qianzhi.gateway.service import database
+    from qianzhi.ledger.batches import CycleKind
+    from qianzhi.runtime import clock
+
+    place, settings = _opened(home)
+    with database(place, settings):
+        chosen = assembly.destination(place, settings, destination)
+        with Dispatcher(assembly.workplace(place, settings), chosen) as dispatcher:
+            dispatcher.backstop()
+            dispatcher.advance(CycleKind.MANUAL, clock.now(), patience_seconds=PATIENCE_SECONDS)
+        tallies = _tallies(place, settings, chosen.name)
+    _print_tallies({chosen.regulator.key: tallies}, as_json=as_json)
+    if any(tally.open for tally in tallies.values()):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def backfill(
+    home: HomeOption = None,
+    destination: DestinationOption = None,
+    rows_per_second: Annotated[float, typer.Option(help="How fast history is taken at most.")] = 2_000.0,
+    dataset: DatasetOption = None,
+) -> None:
+    """Send staged history that no cycle has taken, throttled; break it off and call it again as you like."""
+    from qianzhi.gateway import assembly
+    from qianzhi.gateway.backfill import backfill as send_history
+    from qianzhi.gateway.service import database
+
+    place, settings = _opened(home)
+    with database(place, settings):
+        chosen = assembly.destination(place, settings, destination)
+        moved = send_history(assembly.workplace(place, settings), chosen, rows_per_second, dataset, typer.echo)
+    typer.echo(f"{moved} rows of history are settled.")
+
+
+@app.command()
+def check(
+    home: HomeOption = None,
+    destination: DestinationOption = None,
+    language: LanguageOption = "zh",
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Check what is staged now without submitting it; exit code 1 when the regulator would reject a row."""
+    from qianzhi.db.server import connect
+    from qianzhi.gateway import assembly
+    from qianzhi.gateway.preview import preview
+    from qianzhi.gateway.report import explained, with_dataset
+    from qianzhi.gateway.service import database
+    from qianzhi.runtime import clock
+
+    place, settings = _opened(home)
+    with database(place, settings):
+        chosen, site = assembly.destination(place, settings, destination), assembly.workplace(place, settings)
+        with connect(site.dsn, application="qianzhi check") as connection:
+            seen = list(preview(connection, site, chosen, as_of=clock.local_now()))
+    found = explained(with_dataset((dataset, frame) for dataset, _, frame in seen), chosen, language)
+    _print_findings(found, as_json=as_json)
+    if any(finding["severity"] == "error" for finding in found):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def status(home: HomeOption = None, *, as_json: JsonOption = False) -> None:
+    """Show where the rows of every dataset are, per destination."""
+    from qianzhi.gateway import assembly
+    from qianzhi.gateway.service import database
+
+    place, settings = _opened(home)
+    with database(place, settings):
+        found = {each.name: _tallies(place, settings, each.name) for each in assembly.destinations(place, settings)}
+    _print_tallies(found, as_json=as_json)
+
+
+@app.command()
+def findings(
+    home: HomeOption = None,
+    destination: DestinationOption = None,
+    dataset: DatasetOption = None,
+    language: LanguageOption = "zh",
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """List what is wrong with which field of which row, and what to do about it."""
+    from qianzhi.db.server import connect
+    from qianzhi.gateway import assembly, report
+    from qianzhi.gateway.service import database
+
+    place, settings = _opened(home)
+    with database(place, settings):
+        chosen = assembly.destination(place, settings, destination)
+        with connect(assembly.owner_dsn(place, settings), application="qianzhi findings") as connection:
+            found = report.findings_of(connection, chosen, dataset=dataset, language=language)
+    _print_findings(found, as_json=as_json)
+
+
+@app.command()
+def doctor(home: HomeOption = None, *, as_json: JsonOption = False) -> None:
+    """Look at everything the gateway needs; exit code 1 when something must be put right."""
+    from qianzhi.gateway.doctor import Health, examine
+
+    diagnoses = list(examine(*_opened(home)))
+    if as_json:
+        print_json([diagnosis.as_json() for diagnosis in diagnoses])
+    else:
+        rows = [(each.name, each.health.value, each.what, each.remedy) for each in diagnoses]
+        print_table("Doctor", ("thing", "health", "what", "remedy"), rows)
+    if any(diagnosis.health is Health.ILL for diagnosis in diagnoses):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def dsn(role: Annotated[str, typer.Option(help="The role that signs in.")] = "us_pos", home: HomeOption = None) -> None:
+    """Print a libpq URI, password included, by which a role reaches the staging tables."""
+    from qianzhi.gateway import assembly
+
+    typer.echo(assembly.role_dsn(*_opened(home), role))
+
+
+def _opened(home: Path | None) -> tuple[Home, Settings]:
+    from qianzhi.runtime.home import End, find_home
+    from qianzhi.runtime.sources import load_settings
+
+    place = find_home(home)
+    place.existing(End.GATEWAY)
+    return place, load_settings(place)
+
+
+def _tallies(home: Home, settings: Settings, destination: str) -> dict[str, Tally]:
+    from qianzhi.db.server import connect
+    from qianzhi.gateway import assembly, report
+
+    with connect(assembly.owner_dsn(home, settings), application="qianzhi status") as connection:
+        return report.tallies(connection, assembly.destination(home, settings, destination))
+
+
+def _print_tallies(found: Mapping[str, Mapping[str, Tally]], *, as_json: bool) -> None:
+    if as_json:
+        print_json({
+            name: {dataset: tally.as_json() for dataset, tally in tallies.items()} for name, tallies in found.items()
+        })
+        return
+    for name, tallies in found.items():
+        columns = list(next(iter(tallies.values())).as_json()) if tallies else []
+        rows = [(dataset, *tally.as_json().values()) for dataset, tally in tallies.items()]
+        print_table(name, ("dataset", *columns), rows)
+
+
+def _print_findings(found: list[dict[str, object]], *, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+    else:
+        columns = ("dataset", "row_id", "code", "class", "field", "value", "reason", "remedy", "severity")
+        print_table(f"{len(found)} findings", columns, [[finding[name] for name in columns] for finding in found])

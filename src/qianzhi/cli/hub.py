@@ -1,0 +1,331 @@
+"""`qianzhi hub`: the regulator's end."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import datetime  # typer reads annotations at run time
+from pathlib import Path  # likewise
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from qianzhi.cli.terminal import FAILED, HomeOption, JsonOption, print_facts, print_json, print_table
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from qianzhi.db.server import Session
+    from qianzhi.hub.onboarding import Institution, InstitutionState
+    from qianzhi.runtime.home import Home
+    from qianzhi.runtime.settings import Settings
+
+app = typer.Typer(help="The regulator's end: intake, checks, receipts, the validation log.", no_args_is_help=True)
+institutions = typer.Typer(help="Who may send, and with which credentials.", no_args_is_help=True)
+app.add_typer(institutions, name="institutions")
+
+RegulatorOption = Annotated[
+    str | None, typer.Option("--regulator", help="The regulator, where the hub serves several.")
+]
+LanguageOption = Annotated[str, typer.Option("--language", help="zh or en.", envvar="QIANZHI_LANGUAGE")]
+InstitutionOption = Annotated[str | None, typer.Option("--institution", help="One institution only, by its code.")]
+DatasetOption = Annotated[str | None, typer.Option("--dataset", help="One dataset only.")]
+SinceOption = Annotated[datetime | None, typer.Option("--since", help="Nothing older than this local time.")]
+CredentialFileOption = Annotated[
+    Path | None, typer.Option("--credential-file", help="Write the credential there instead of printing it.")
+]
+CodeArgument = Annotated[str, typer.Argument(help="The code that the platform gave the institution (机构标识).")]
+
+
+@app.command()
+def init(  # noqa: PLR0917  # every one is an option
+    home: HomeOption = None,
+    regulator: Annotated[list[str] | None, typer.Option(help="A regulator to serve; may be repeated.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port that institutions reach.")] = None,
+    listen: Annotated[str | None, typer.Option(help="The address of this machine that institutions reach.")] = None,
+    name: Annotated[list[str] | None, typer.Option(help="A host name or address to put into the certificate.")] = None,
+    database_port: Annotated[int | None, typer.Option(help="Where the embedded PostgreSQL listens.")] = None,
+    dsn: Annotated[str | None, typer.Option(help="A PostgreSQL of the site instead of the embedded one.")] = None,
+) -> None:
+    """Set the hub up, or bring it to this release and edition. Safe to repeat."""
+    from qianzhi.hub.install import install
+    from qianzhi.runtime.home import End, find_home
+    from qianzhi.runtime.sources import load_settings, write_settings
+
+    place = find_home(home)
+    place.create(End.HUB)
+    served = regulator or list(load_settings(place).hub.regulators) or ["guangdong"]
+    wanted = {
+        "hub.regulators": tuple(served),
+        "hub.intake.port": port,
+        "hub.intake.listen": listen,
+        "hub.tls.names": tuple(name) if name else None,
+        "hub.database.port": database_port,
+        "hub.database.dsn": dsn,
+    }
+    settings = write_settings(place, {key: value for key, value in wanted.items() if value is not None})
+    identity = install(place, settings)
+    typer.echo(f"The hub in {place.path} is ready for {', '.join(served)}.")
+    print_facts(
+        {
+            "address": f"https://{settings.hub.intake.listen}:{settings.hub.intake.port}",
+            "authority": identity.authority or "a public one",
+            "fingerprint": identity.fingerprint,
+        }
+    )
+
+
+@app.command()
+def run(home: HomeOption = None) -> None:
+    """Run the hub until Ctrl-C."""
+    from qianzhi.hub.service import supervise
+
+    supervise(*_opened(home))
+
+
+@app.command(hidden=True)
+def intake(home: HomeOption = None) -> None:
+    """Be the intake process of `hub run`."""
+    from qianzhi.hub.service import take_in
+
+    take_in(*_opened(home))
+
+
+@app.command(hidden=True)
+def watch(home: HomeOption = None) -> None:
+    """Be the watch process of `hub run`."""
+    from qianzhi.hub.service import keep_watch
+
+    keep_watch(*_opened(home))
+
+
+@app.command()
+def status(home: HomeOption = None, since: SinceOption = None, *, as_json: JsonOption = False) -> None:
+    """Show what runs, what was received and who is silent; exit code 1 when somebody is."""
+    from dataclasses import asdict
+
+    from qianzhi.hub.status import status as status_of
+    from qianzhi.runtime.home import End
+    from qianzhi.runtime.supervisor import read_states
+
+    place, settings = _opened(home)
+    parts = {part.name: part.phase.value for part in read_states(place.end(End.HUB).run)}
+    with _session(place, settings) as session:
+        found = status_of(session, since=since)
+    if as_json:
+        print_json({"parts": parts, **asdict(found)})
+    else:
+        print_facts({**(parts or {"parts": "nothing runs"}), **found.counts})
+        _print_rows("Received", found.datasets)
+        if found.silent:
+            _print_rows("Silent institutions", found.silent)
+    if found.silent:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def findings(  # noqa: PLR0917  # every one is an option
+    home: HomeOption = None,
+    institution: InstitutionOption = None,
+    dataset: DatasetOption = None,
+    since: SinceOption = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most, the newest first.")] = 1000,
+    language: LanguageOption = "zh",
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """List what was found in the records received, with reason and remedy."""
+    from qianzhi.hub import feedback
+
+    with _session(*_opened(home)) as session:
+        found = feedback.findings(
+            session, institution=institution, dataset=dataset, since=since, count=limit, language=language
+        )
+    if as_json:
+        print_json(found)
+        return
+    columns = ("institution", "dataset", "row_id", "code", "class", "field", "value", "reason", "remedy", "severity")
+    print_table(f"{len(found)} findings", columns, [[finding[name] for name in columns] for finding in found])
+
+
+@app.command()
+def log(
+    home: HomeOption = None,
+    institution: InstitutionOption = None,
+    dataset: DatasetOption = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most, the newest first.")] = 100,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the validation log: each batch with its date, time, dataset and counts."""
+    from qianzhi.hub import feedback
+
+    with _session(*_opened(home)) as session:
+        _report("Validation log", feedback.log_of_all(session, institution, dataset, limit), as_json=as_json)
+
+
+@institutions.command()
+def add(  # every one is an option
+    code: CodeArgument,
+    name: Annotated[str, typer.Argument(help="The institution's name.")],
+    home: HomeOption = None,
+    regulator: RegulatorOption = None,
+    credential_file: CredentialFileOption = None,
+) -> None:
+    """Register an institution and issue its first credential, which is told once."""
+    from qianzhi.hub import onboarding
+
+    place, settings = _opened(home)
+    with _session(place, settings) as session:
+        added = onboarding.register(session, _regulator(settings, regulator), code, name, actor=_actor())
+        _tell(onboarding.issue(session, added, actor=_actor()), credential_file)
+
+
+@institutions.command("list")
+def list_(home: HomeOption = None, regulator: RegulatorOption = None, *, as_json: JsonOption = False) -> None:
+    """List every institution with its state, its valid credentials and its last batch."""
+    from dataclasses import asdict
+
+    from qianzhi.hub import onboarding
+
+    with _session(*_opened(home)) as session:
+        rows = [asdict(each) for each in onboarding.institutions(session, regulator)]
+    _report("Institutions", rows, as_json=as_json)
+
+
+@institutions.command()
+def show(
+    code: CodeArgument, home: HomeOption = None, regulator: RegulatorOption = None, *, as_json: JsonOption = False
+) -> None:
+    """Show one institution and its credentials."""
+    from dataclasses import asdict
+
+    from qianzhi.hub import onboarding
+
+    place, settings = _opened(home)
+    with _session(place, settings) as session:
+        found = onboarding.find(session, _regulator(settings, regulator), code)
+        credentials = [asdict(each) for each in onboarding.credentials(session, found)]
+    if as_json:
+        print_json({**asdict(found), "credentials": credentials})
+        return
+    print_facts(asdict(found))
+    _print_rows("Credentials", credentials)
+
+
+@institutions.command()
+def rotate(  # every one is an option
+    code: CodeArgument,
+    home: HomeOption = None,
+    regulator: RegulatorOption = None,
+    overlap_hours: Annotated[float, typer.Option(min=0, help="How long the one before stays valid.")] = 24.0,
+    credential_file: CredentialFileOption = None,
+) -> None:
+    """Issue a new credential, which is told once; those before it end after the overlap."""
+    from qianzhi.hub import onboarding
+
+    place, settings = _opened(home)
+    with _session(place, settings) as session:
+        found = onboarding.find(session, _regulator(settings, regulator), code)
+        _tell(onboarding.rotate(session, found, overlap_hours=overlap_hours, actor=_actor()), credential_file)
+
+
+@institutions.command()
+def revoke(
+    credential_id: Annotated[str, typer.Argument(help="What stands before the point in the credential.")],
+    home: HomeOption = None,
+) -> None:
+    """End a credential at once."""
+    from qianzhi.hub import onboarding
+
+    with _session(*_opened(home)) as session:
+        onboarding.revoke(session, credential_id, actor=_actor())
+    typer.echo(f"The credential {credential_id} is revoked.")
+
+
+@institutions.command()
+def suspend(code: CodeArgument, home: HomeOption = None, regulator: RegulatorOption = None) -> None:
+    """Refuse what an institution sends until it is resumed."""
+    from qianzhi.hub.onboarding import InstitutionState
+
+    _set_state(code, home, regulator, InstitutionState.SUSPENDED)
+
+
+@institutions.command()
+def resume(
+    code: CodeArgument,
+    home: HomeOption = None,
+    regulator: RegulatorOption = None,
+    *,
+    production: Annotated[bool, typer.Option("--production", help="Into production and not into testing.")] = False,
+) -> None:
+    """Take what an institution sends again."""
+    from qianzhi.hub.onboarding import InstitutionState
+
+    _set_state(code, home, regulator, InstitutionState.PRODUCTION if production else InstitutionState.TESTING)
+
+
+def _set_state(code: str, home: Path | None, regulator: str | None, state: InstitutionState) -> None:
+    from qianzhi.hub import onboarding
+
+    place, settings = _opened(home)
+    with _session(place, settings) as session:
+        found: Institution = onboarding.find(session, _regulator(settings, regulator), code)
+        onboarding.set_state(session, found, state, actor=_actor())
+    typer.echo(f"The institution {code} is {state.value}.")
+
+
+def _opened(home: Path | None) -> tuple[Home, Settings]:
+    from qianzhi.runtime.home import End, find_home
+    from qianzhi.runtime.sources import load_settings
+
+    place = find_home(home)
+    place.existing(End.HUB)
+    return place, load_settings(place)
+
+
+def _session(home: Home, settings: Settings) -> AbstractContextManager[Session]:
+    from qianzhi.hub import assembly
+
+    return assembly.session(home, settings, application="qianzhi hub")
+
+
+def _regulator(settings: Settings, named: str | None) -> str:
+    from qianzhi.errors import ConfigurationError
+    from qianzhi.hub import assembly
+
+    served = assembly.regulators(settings)
+    if named in served:
+        return str(named)
+    if named is None and len(served) == 1:
+        return served[0]
+    raise ConfigurationError("It is not clear which regulator is meant.", remedy=f"Name one of: {', '.join(served)}.")
+
+
+def _actor() -> str:
+    """Return who asks, for the audit: the account of the operating system."""
+    try:
+        return getpass.getuser()
+    except OSError:
+        return "unknown"
+
+
+def _tell(credential: str, file: Path | None) -> None:
+    from qianzhi.runtime.files import write_durably
+
+    if file is None:
+        typer.echo(credential)
+        return
+    write_durably(file.absolute(), credential.encode())
+    typer.echo(f"The credential {credential.partition('.')[0]} stands in {file}.")
+
+
+def _report(title: str, rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        print_json(rows)
+    else:
+        _print_rows(title, rows)
+
+
+def _print_rows(title: str, rows: list[dict[str, Any]]) -> None:
+    columns = list(rows[0]) if rows else []
+    print_table(title, columns, [list(row.values()) for row in rows])

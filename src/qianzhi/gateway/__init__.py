@@ -1,0 +1,1 @@
+"""The hospital's end: from the staging table to the regulator's receipt, and back to whoever corrects."""

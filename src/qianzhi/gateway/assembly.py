@@ -1,0 +1,185 @@
+"""From settings to the values that the gateway's parts are made of."""
+
+from __future__ import annotations
+
+import ssl
+from functools import partial
+from typing import TYPE_CHECKING
+
+from qianzhi import regulators
+from qianzhi.codes.domain import domain
+from qianzhi.codes.mapping import CodeMap, parse_code_map
+from qianzhi.db.embedded import Cluster
+from qianzhi.db.server import dsn_for
+from qianzhi.errors import ConfigurationError
+from qianzhi.gateway.backoff import Backoff
+from qianzhi.gateway.destination import Destination, Workplace
+from qianzhi.gateway.images import PathMap
+from qianzhi.gateway.spool import Spool
+from qianzhi.ledger.blobs import Blobs
+from qianzhi.runtime.home import End
+from qianzhi.specs.model import Schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from qianzhi.regulators.protocols import Door
+    from qianzhi.runtime import settings as settings_of
+    from qianzhi.runtime.home import Home, Rooms
+    from qianzhi.runtime.settings import Settings
+    from qianzhi.specs.model import Regulator
+
+DATABASE = "qianzhi_gateway"
+OWNER = "qianzhi_gateway"
+MAPS = "maps"
+
+
+def cluster(home: Home, settings: Settings) -> Cluster | None:
+    """Return the embedded PostgreSQL of the gateway, or None where the site has its own."""
+    database = settings.gateway.database
+    if database.dsn is not None:
+        return None
+    senders = [regulators.regulator(key).sender for key in served(settings)]
+    return Cluster(
+        home.end(End.GATEWAY).pg,
+        port=database.port,
+        listen=database.listen,
+        clients=settings.gateway.whitelist,
+        client_roles=senders,
+    )
+
+
+def served(settings: Settings) -> list[str]:
+    """Return the keys of the regulators that the gateway's destinations belong to."""
+    return sorted({destination.regulator for destination in settings.gateway.destinations.values()})
+
+
+def owner_dsn(home: Home, settings: Settings) -> str:
+    """Return the address by which the gateway itself uses its database. Holds a password: never to be shown."""
+    database = settings.gateway.database
+    if database.dsn is not None:
+        return database.dsn
+    return role_dsn(home, settings, OWNER)
+
+
+def role_dsn(home: Home, settings: Settings, role: str) -> str:
+    """Return a role's address of the embedded database, password included."""
+    file = password_file(home, role)
+    try:
+        password = file.read_text(encoding="utf-8").strip()
+    except FileNotFoundError as error:
+        raise ConfigurationError(
+            f"There is no password of the role {role} in {file.parent}.", remedy="Run `qianzhi gateway init`."
+        ) from error
+    port = settings.gateway.database.port
+    return dsn_for(host="127.0.0.1", port=port, database=DATABASE, user=role, password=password)
+
+
+def password_file(home: Home, role: str) -> Path:
+    """Return where the password of a role lies."""
+    return home.end(End.GATEWAY).credentials / role
+
+
+def workplace(home: Home, settings: Settings) -> Workplace:
+    """Return what the gateway's machine lends to every cycle."""
+    rooms = home.existing(End.GATEWAY)
+    return Workplace(
+        dsn=owner_dsn(home, settings),
+        spool=Spool(rooms.spool),
+        blobs=Blobs(rooms.blobs),
+        paths=PathMap(getattr(settings.gateway, 'images', {})),
+        chunk_rows=settings.gateway.cycle.chunk_rows,
+        pipeline_depth=settings.gateway.cycle.pipeline_depth,
+    )
+
+
+def destinations(home: Home, settings: Settings) -> list[Destination]:
+    """Return every enabled destination."""
+    return [
+        _destination(home, settings, name, said)
+        for name, said in settings.gateway.destinations.items()
+        if said.enabled
+    ]
+
+
+def destination(home: Home, settings: Settings, name: str | None) -> Destination:
+    """Return the named destination, or the only one. Raises ConfigurationError where that is not clear."""
+    every = {each.name: each for each in destinations(home, settings)}
+    if name is None and len(every) == 1:
+        return next(iter(every.values()))
+    if name is None or name not in every:
+        raise ConfigurationError(
+            f"The destination {name!r} is not set up." if name else "It is not clear which destination is meant.",
+            remedy=f"Name one of: {', '.join(every) or 'none; set one up in qianzhi.toml'}.",
+        )
+    return every[name]
+
+
+def _destination(home: Home, settings: Settings, name: str, said: settings_of.Destination) -> Destination:
+    regulator = regulators.regulator(said.regulator)
+    retry, cycle = settings.gateway.retry, settings.gateway.cycle
+    return Destination(
+        name=name,
+        regulator=regulator,
+        institution=said.institution or settings.gateway.institution,
+        open_door=_opener(regulator, said, name),
+        maps=_maps(home.end(End.GATEWAY), regulator),
+        schedule=Schedule(
+            cut_off=cycle.cut_off or regulator.schedule.cut_off, cycle=cycle.at or regulator.schedule.cycle
+        ),
+        backoff=Backoff(retry.first_seconds, retry.max_seconds),
+    )
+
+
+def _opener(regulator: Regulator, said: settings_of.Destination, name: str) -> Callable[[], Door]:
+    credential = _credential(said, name)
+    context = ssl.create_default_context()
+    if said.ca_file is not None:
+        try:
+            context.load_verify_locations(said.ca_file)
+        except OSError as error:
+            raise ConfigurationError(
+                f"The certificate authority of the destination {name} cannot be read: {error.strerror}.",
+                remedy="Correct ca_file in qianzhi.toml.",
+            ) from error
+    opener: Callable[[], Door] = partial(
+        regulators.adapter(regulator.key, "deliver").open_door, said.url, credential, context
+    )
+    return opener
+
+
+def _credential(said: settings_of.Destination, name: str) -> str:
+    if said.credential_file is None:
+        raise ConfigurationError(
+            f"The destination {name} has no credential.",
+            remedy="Put the regulator's credential into a file and name it as credential_file in qianzhi.toml.",
+        )
+    try:
+        return said.credential_file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigurationError(
+            f"The credential of the destination {name} cannot be read: {error.strerror}.",
+            remedy="Correct credential_file in qianzhi.toml, or the rights of the file.",
+        ) from error
+
+
+def _maps(rooms: Rooms, regulator: Regulator) -> Mapping[tuple[str, str], CodeMap]:
+    """Read the site's code maps: `maps/<regulator>/<dataset>.<FIELD>.csv`."""
+    found = {}
+    for file in sorted((rooms.root / MAPS / regulator.key).glob("*.csv")):
+        dataset, _, name = file.stem.partition(".")
+        try:
+            codes = regulator.dataset(dataset).field(name).codes
+        except KeyError as error:
+            raise _no_such_field(file.name) from error
+        if codes is None:
+            raise _no_such_field(file.name)
+        found[dataset, name] = parse_code_map(file.read_bytes(), domain(regulator.codes[codes]), name=file.name)
+    return found
+
+
+def _no_such_field(file: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"The code map {file} belongs to no coded field.", remedy="Name it <dataset>.<FIELD>.csv after a coded field."
+    )

@@ -1,0 +1,62 @@
+"""Backfill: history that was staged before the ledger knew of it, sent at a pace that leaves the hospital its machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qianzhi.db.server import connect
+from qianzhi.gateway.cycle import Dispatcher
+from qianzhi.ledger import arrivals
+from qianzhi.ledger.batches import CycleKind
+from qianzhi.runtime import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qianzhi.gateway.destination import Destination, Workplace
+
+STEP_SECONDS = 5.0  # a step takes what so many seconds allow, then waits out the rest of them
+
+
+def backfill(
+    workplace: Workplace,
+    destination: Destination,
+    rows_per_second: float,
+    dataset: str | None,
+    tell: Callable[[str], None],
+) -> int:
+    """
+    Let history arrive in steps and settle each step; return how many rows moved.
+
+    The ledger remembers what went, so it can be broken off anywhere and called again. Ends early when the
+    destination cannot be reached.
+    """
+    limit = max(1, int(rows_per_second * STEP_SECONDS))
+    moved = 0
+    with (
+        Dispatcher(workplace, destination) as dispatcher,
+        connect(workplace.dsn, application="qianzhi backfill") as connection,
+    ):
+        for lane in dispatcher.lanes:
+            if dataset not in {None, lane.dataset}:
+                continue
+            known = destination.regulator.dataset(lane.dataset)
+            after = 0
+            while True:
+                begun = clock.monotonic()
+                missed = arrivals.missing(
+                    connection, lane.lane_id, lane.regulator, known, after=after, limit=limit, now=clock.now()
+                )
+                if not missed:
+                    connection.rollback()
+                    break
+                arrivals.put(connection, lane.lane_id, missed)
+                connection.commit()
+                after = missed[-1].row_id
+                done = dispatcher.advance(CycleKind.BACKFILL, clock.now(), datasets={lane.dataset})
+                moved += done.moved_count
+                tell(f"{lane.dataset}: {moved} rows")
+                if done.postponed:
+                    return moved
+                clock.sleep(max(0.0, STEP_SECONDS - (clock.monotonic() - begun)))
+    return moved

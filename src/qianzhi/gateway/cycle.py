@@ -1,0 +1,315 @@
+"""The cycle: every lane of a destination, parents first, until nothing moves any more."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from queue import Queue
+from typing import TYPE_CHECKING
+
+import polars as pl
+import structlog
+
+from qianzhi.checks.state import KEY
+from qianzhi.db.server import connect
+from qianzhi.errors import QianzhiError
+from qianzhi.gateway import order, staging
+from qianzhi.gateway.deliver import Courier, Delivered, Delivery, quarantine_findings, recalled
+from qianzhi.gateway.seal import NO_KEYS, Chunk, Sealed, Sealer
+from qianzhi.ledger import arrivals, batches, findings, held, lanes
+from qianzhi.ledger.batches import Cycle, CycleKind, RowOutcome
+from qianzhi.runtime import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
+
+    import psycopg
+
+    from qianzhi.gateway.destination import Destination, Workplace
+    from qianzhi.ledger.lanes import Lane
+    from qianzhi.regulators.protocols import Door
+
+log = structlog.stdlib.get_logger()
+
+# A pass takes at most one row of a key and lets one generation of held rows go, so this bounds the changes of one
+# key within a cycle; whatever is left goes with the next one.
+PASS_COUNT_MAX = 200
+BACKSTOP_ROWS = 50_000
+PATIENCE_SECONDS = 3600.0  # how long somebody who asked for a cycle waits for a worker that is at it already
+
+Note = Callable[[str, int], None]
+Flight = deque[tuple[Sealed, Future[Delivery]]]  # batches on their way, oldest first
+
+
+def silent(_dataset: str, _rows: int) -> None:
+    """Be told of progress and keep it to oneself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """What one call did."""
+
+    moved_count: int = 0
+    postponed: frozenset[str] = field(default_factory=frozenset)  # datasets whose delivery has to wait
+
+
+class Dispatcher:
+    """
+    Takes the lanes of one destination as far as they go.
+
+    Keeps its sessions and the destination's doors open between calls, so that a real-time row need not wait for
+    a handshake. Not for several threads; close it when done.
+    """
+
+    def __init__(self, workplace: Workplace, destination: Destination) -> None:
+        self._workplace = workplace
+        self._destination = destination
+        self._stack = ExitStack()
+        with ExitStack() as stack:
+            self._connection = stack.enter_context(connect(workplace.dsn, application="qianzhi cycle"))
+            self._couriers: Queue[Courier] = Queue()
+            for _ in range(workplace.pipeline_depth):
+                courier = Courier(connect(workplace.dsn, application="qianzhi courier"), workplace, destination)
+                stack.callback(courier.close)
+                self._couriers.put(courier)
+            self._door = destination.open_door()
+            stack.callback(self._door.close)
+            self._lanes = lanes.lanes_of(self._connection, destination.name, destination.regulator)
+            self._connection.rollback()
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Dispatcher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release sessions and doors."""
+        self._stack.close()
+
+    @property
+    def lanes(self) -> list[Lane]:
+        """The destination's lanes, parents first."""
+        return self._lanes
+
+    def advance(
+        self,
+        kind: CycleKind,
+        cut_off: datetime,
+        *,
+        datasets: Collection[str] | None = None,
+        patience_seconds: float = 0.0,
+        note: Note = silent,
+    ) -> Advance:
+        """
+        Take every row that was committed by the cut-off as far as it goes; return what moved.
+
+        Idempotent: what is sealed already is finished first, a cycle that was broken off is gone on with, and a
+        lane that another worker has for longer than `patience_seconds` is left to it. `note` is told the dataset and the rows of each settled batch.
+        """
+        chosen = [lane for lane in self._lanes if datasets is None or lane.dataset in datasets]
+        with ExitStack() as stack:
+            mine = [
+                lane
+                for lane in chosen
+                if stack.enter_context(lanes.locked(self._connection, lane, patience_seconds=patience_seconds))
+            ]
+            if not mine:
+                return Advance()
+            cycle = self._open(kind, cut_off, mine[0].destination_id)
+            done = self._until_still([self._run(lane, note) for lane in mine], cycle)
+            if cycle.cycle_id is not None and not done.postponed:
+                batches.finish_cycle(self._connection, cycle, now=clock.now())
+                self._connection.commit()
+            return done
+
+    def resume(self, *, note: Note = silent) -> Advance:
+        """Finish what was sealed before and is due for another attempt; take nothing new."""
+        postponed = set()
+        with ExitStack() as stack:
+            for lane in self._lanes:
+                if stack.enter_context(lanes.locked(self._connection, lane)):
+                    run = self._run(lane, note)
+                    run.finish_sealed()
+                    if run.postponed:
+                        postponed.add(lane.dataset)
+        return Advance(postponed=frozenset(postponed))
+
+    def backstop(self) -> int:
+        """Let staged rows arrive that the ledger has never heard of; return how many."""
+        return sum(backstop(self._connection, lane, self._destination) for lane in self._lanes)
+
+    def _run(self, lane: Lane, note: Note) -> LaneRun:
+        parents = {each.dataset: each.lane_id for each in self._lanes}
+        sealer = Sealer(self._connection, self._workplace, self._destination, lane, parents)
+        return LaneRun(self._connection, self._workplace, self._destination, sealer, self._couriers, self._door, note)
+
+    def _open(self, kind: CycleKind, cut_off: datetime, destination_id: int) -> Cycle:
+        now = clock.now()
+        held.sweep(self._connection)
+        if kind is CycleKind.REALTIME:
+            # One entry a row would be a second ledger; the batches say all there is to say.
+            cycle = Cycle(None, destination_id, kind, cut_off, clock.local(now))
+        else:
+            cycle = batches.open_cycle(
+                self._connection, destination_id, kind, cut_off=cut_off, as_of=clock.local(now), now=now
+            )
+        self._connection.commit()
+        return cycle
+
+    def _until_still(self, runs: list[LaneRun], cycle: Cycle) -> Advance:
+        moved = 0
+        for run in runs:
+            run.finish_sealed()
+        for _ in range(PASS_COUNT_MAX):
+            step = sum(run.work(cycle) for run in runs if not run.postponed)
+            moved += step
+            if not step:
+                break
+        return Advance(moved, frozenset(run.dataset.name for run in runs if run.postponed))
+
+
+class LaneRun:
+    """One lane within one call: seals chunks on this thread while couriers deliver those before."""
+
+    def __init__(
+        self,
+        connection: psycopg.Connection,
+        workplace: Workplace,
+        destination: Destination,
+        sealer: Sealer,
+        couriers: Queue[Courier],
+        door: Door,
+        note: Note,
+    ) -> None:
+        self._connection = connection
+        self._workplace = workplace
+        self._destination = destination
+        self._lane = sealer.lane
+        self._sealer = sealer
+        self._couriers = couriers
+        self._door = door
+        self._note = note
+        self.dataset = sealer.dataset
+        self.postponed = False
+        self._has_split = False
+
+    def finish_sealed(self) -> None:
+        """Finish what was sealed before: nothing new of the lane may overtake it."""
+        while not self.postponed and (waiting := batches.open_batches(self._connection, self._lane.lane_id)):
+            self._connection.rollback()
+            for batch in waiting:
+                if batch.next_attempt_at is not None and batch.next_attempt_at > clock.now():
+                    self.postponed = True
+                    break
+                sealed = recalled(batch, self._workplace, self._destination)
+                self._take_in(sealed, self._deliver(sealed))
+                if self.postponed:
+                    break
+        self._connection.rollback()
+        self._has_split = False
+
+    def work(self, cycle: Cycle) -> int:
+        """Take each row of the lane that may go now; return how many rows moved."""
+        leave = self._behind(cycle)
+        moved, after = 0, 0
+        flight: Flight = deque()
+        with ThreadPoolExecutor(max_workers=self._workplace.pipeline_depth, thread_name_prefix="courier") as pool:
+            while not self.postponed and (chunk := self._seal(cycle, after, leave, flight)):
+                after, moved = chunk.last_id, moved + chunk.moved_count
+                if chunk.sealed is not None:
+                    flight.append((chunk.sealed, pool.submit(self._deliver, chunk.sealed)))
+                while flight and (len(flight) >= self._workplace.pipeline_depth or flight[0][1].done()):
+                    self._land(flight)
+            while flight:
+                self._land(flight)
+        if self._has_split:
+            self.finish_sealed()
+        return moved
+
+    def _deliver(self, sealed: Sealed) -> Delivery:
+        courier = self._couriers.get()
+        try:
+            return courier.deliver(sealed, self._sealer)
+        finally:
+            self._couriers.put(courier)
+
+    def _land(self, flight: Flight) -> None:
+        sealed, future = flight.popleft()
+        self._take_in(sealed, future.result())
+
+    def _take_in(self, sealed: Sealed, delivery: Delivery) -> None:
+        if delivery.ended is Delivered.POSTPONED:
+            self.postponed = True
+            return
+        self._has_split |= delivery.ended is Delivered.SPLIT
+        self._note(self.dataset.name, sealed.batch.row_count)
+
+    def _behind(self, cycle: Cycle) -> list[int]:
+        """Rows that come behind another waiting row of their key."""
+        repeated = arrivals.later_rows(self._connection, self._lane.lane_id, cycle.cut_off)
+        row_ids = sorted(row_id for group in repeated.values() for row_id in group)
+        later: list[int] = []
+        if row_ids:
+            raw = staging.rows_of(self._connection, self._lane.regulator, self.dataset, row_ids)
+            later = order.behind(raw, repeated.values(), self.dataset).to_list()
+        self._connection.rollback()
+        return later
+
+    def _seal(self, cycle: Cycle, after: int, leave: list[int], flight: Flight) -> Chunk | None:
+        """
+        Seal the next chunk; where that fails, a smaller one, down to the one row that then stands aside.
+
+        One bad row must not stop its neighbours.
+        """
+        limit = self._workplace.chunk_rows
+        while True:
+            in_flight = pl.concat([NO_KEYS, *(sealed.rows.select(KEY) for sealed, _ in flight)])
+            try:
+                return self._sealer.seal_next(
+                    cycle,
+                    self._door,
+                    after=after,
+                    leave=leave,
+                    in_flight=in_flight,
+                    limit=limit,
+                    now=clock.now(),
+                )
+            except (QianzhiError, OSError):
+                self._connection.rollback()
+                raise
+            except Exception as error:  # noqa: BLE001  (whatever a row provokes must not stop the lane)
+                self._connection.rollback()
+                log.error("gateway:chunk:not_sealed", dataset=self.dataset.name, rows=limit, exc_info=error)
+                if limit == 1:
+                    return self._set_aside(cycle, after, leave)
+                limit = max(1, limit // 8)
+
+    def _set_aside(self, cycle: Cycle, after: int, leave: list[int]) -> Chunk | None:
+        lane_id = self._lane.lane_id
+        taken = arrivals.take(self._connection, lane_id, after=after, cut_off=cycle.cut_off, leave=leave, limit=1)
+        row_ids = pl.Series("row_id", [arrival.row_id for arrival in taken], dtype=pl.Int64)
+        batches.add_outcomes(self._connection, lane_id, row_ids, RowOutcome.QUARANTINED)
+        findings.record(
+            self._connection, lane_id, quarantine_findings(row_ids), "gateway", batch_id=None, now=clock.now()
+        )
+        self._connection.commit()
+        return Chunk(taken[-1].row_id, len(taken), None) if taken else None
+
+
+def backstop(connection: psycopg.Connection, lane: Lane, destination: Destination) -> int:
+    """Let staged rows arrive that the ledger has never heard of; return how many. Commits in bounded steps."""
+    dataset = destination.regulator.dataset(lane.dataset)
+    after, found = 0, 0
+    while missed := arrivals.missing(
+        connection, lane.lane_id, lane.regulator, dataset, after=after, limit=BACKSTOP_ROWS, now=clock.now()
+    ):
+        arrivals.put(connection, lane.lane_id, missed)
+        connection.commit()
+        after, found = missed[-1].row_id, found + len(missed)
+    return found

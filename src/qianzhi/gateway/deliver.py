@@ -1,0 +1,200 @@
+"""Delivery: a sealed batch through the destination's door, until there is a receipt or a reason to stop."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from random import Random
+from typing import TYPE_CHECKING
+
+import polars as pl
+import structlog
+
+from qianzhi.checks.parse import parse
+from qianzhi.checks.state import rows_of
+from qianzhi.errors import OperatorError, RetryableError, SenderError
+from qianzhi.gateway.seal import Sealed, blobs_of
+from qianzhi.gateway.settle import settle
+from qianzhi.ledger import batches, findings
+from qianzhi.ledger.batches import BatchState, RowOutcome
+from qianzhi.runtime import clock
+from qianzhi.sealing.envelopes import open_envelope
+from qianzhi.sealing.images import media_type
+from qianzhi.specs.model import ErrorClass, RuleKind, Severity
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from qianzhi.gateway.destination import Destination, Workplace
+    from qianzhi.gateway.seal import Sealer
+    from qianzhi.ledger.batches import Batch
+    from qianzhi.regulators.protocols import Door
+
+log = structlog.stdlib.get_logger()
+
+RUN_ATTEMPT_COUNT_MAX = 4  # in one go; the worker comes back for the rest when the next attempt is due
+QUARANTINE_CODE = "Q01"
+
+
+class Delivered(StrEnum):
+    """How one delivery ended."""
+
+    SETTLED = "settled"
+    SPLIT = "split"
+    QUARANTINED = "quarantined"
+    POSTPONED = "postponed"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How a delivery ended, and how many held rows it released."""
+
+    ended: Delivered
+    released_count: int = 0
+
+
+class Courier:
+    """
+    Delivers batches of one destination, one at a time, on its own session and connection.
+
+    Not for several threads; each has its own courier.
+    """
+
+    def __init__(self, connection: psycopg.Connection, workplace: Workplace, destination: Destination) -> None:
+        self._connection = connection
+        self._workplace = workplace
+        self._destination = destination
+        self.door: Door = destination.open_door()
+        self._random = Random()  # noqa: S311  (jitter, not a secret)
+
+    def close(self) -> None:
+        """Release the door and the session."""
+        self.door.close()
+        self._connection.close()
+
+    def deliver(self, sealed: Sealed, sealer: Sealer) -> Delivery:
+        """
+        Send a batch until its receipt is recorded, it is split, or its next attempt lies in the future.
+
+        Every way out leaves the ledger saying how to go on; a crash at any point only repeats the send.
+        """
+        for attempt in range(1, RUN_ATTEMPT_COUNT_MAX + 1):
+            begun_at, begun = clock.now(), time.monotonic()
+            try:
+                released = self._attempt(sealed)
+            except SenderError as error:
+                self._note(sealed.batch, begun_at, begun, error, None)
+                return self._divide(sealed, sealer)
+            except (RetryableError, OperatorError) as error:
+                stop = attempt == RUN_ATTEMPT_COUNT_MAX or isinstance(error, OperatorError)
+                failed = sealed.batch.attempt_count + attempt
+                pause = self._destination.backoff.pause_seconds(failed, self._random)
+                self._note(sealed.batch, begun_at, begun, error, begun_at + timedelta(seconds=pause))
+                if stop:
+                    return Delivery(Delivered.POSTPONED)
+                time.sleep(pause)
+            else:
+                self._workplace.spool.remove(sealed.batch.batch_id)
+                return Delivery(Delivered.SETTLED, released)
+        return Delivery(Delivered.POSTPONED)
+
+    def _attempt(self, sealed: Sealed) -> int:
+        begun_at, begun = clock.now(), time.monotonic()
+        for digest in sealed.blobs:
+            content = self._workplace.blobs.get(digest)
+            self.door.offer(digest, media_type(content), content)
+        receipt, document = self.door.send(sealed.manifest, sealed.content)
+        batches.note_attempt(
+            self._connection,
+            sealed.batch.batch_id,
+            attempted_at=begun_at,
+            took_seconds=time.monotonic() - begun,
+            outcome="receipt",
+        )
+        return settle(
+            self._connection,
+            sealed,
+            receipt,
+            document,
+            keeps_states=RuleKind.STATE in self._destination.kinds,
+            now=clock.now(),
+        )
+
+    def _note(
+        self,
+        batch: Batch,
+        begun_at: datetime,
+        begun: float,
+        error: SenderError | RetryableError | OperatorError,
+        next_attempt_at: datetime | None,
+    ) -> None:
+        self._connection.rollback()
+        batches.note_attempt(
+            self._connection,
+            batch.batch_id,
+            attempted_at=begun_at,
+            took_seconds=time.monotonic() - begun,
+            outcome=f"{type(error).__name__}: {error.what}",
+            next_attempt_at=next_attempt_at,
+        )
+        self._connection.commit()
+        log.warning("gateway:batch:not_delivered", batch=str(batch.batch_id), what=error.what, remedy=error.remedy)
+
+    def _divide(self, sealed: Sealed, sealer: Sealer) -> Delivery:
+        """Go on in halves with what the destination cannot take whole; set a single row aside."""
+        if sealed.batch.row_count == 1:
+            return self._quarantine(sealed)
+        raw = open_envelope(sealed.content).rows
+        if batches.close(self._connection, sealed.batch, BatchState.SPLIT):
+            middle = raw.height // 2
+            for half in (raw.head(middle), raw.tail(-middle)):
+                rows = sealed.rows.join(half.select("row_id"), on="row_id", how="semi")
+                sealer.seal_rows(
+                    half,
+                    rows,
+                    sealed.manifest.as_of,
+                    sealed.batch.cycle_id,
+                    self.door,
+                    split_from=sealed.batch.batch_id,
+                    connection=self._connection,
+                )
+        self._connection.commit()
+        self._workplace.spool.remove(sealed.batch.batch_id)
+        return Delivery(Delivered.SPLIT)
+
+    def _quarantine(self, sealed: Sealed) -> Delivery:
+        batch = sealed.batch
+        if batches.close(self._connection, batch, BatchState.REFUSED):
+            batches.add_outcomes(
+                self._connection, batch.lane_id, sealed.rows["row_id"], RowOutcome.QUARANTINED, batch.batch_id
+            )
+            told = quarantine_findings(sealed.rows["row_id"])
+            findings.record(
+                self._connection, batch.lane_id, told, "gateway", batch_id=batch.batch_id, now=clock.now()
+            )
+        self._connection.commit()
+        return Delivery(Delivered.QUARANTINED)
+
+
+def quarantine_findings(row_ids: pl.Series) -> pl.DataFrame:
+    """Return the finding that asks an operator to look at rows which no door takes."""
+    return pl.DataFrame({"row_id": row_ids}).select(
+        "row_id",
+        code=pl.lit(QUARANTINE_CODE),
+        **{"class": pl.lit(ErrorClass.FORMAT.value)},
+        field=pl.lit(None, pl.String),
+        value=pl.lit(None, pl.String),
+        detail=pl.lit(None, pl.String),
+        severity=pl.lit(Severity.ERROR.value),
+    )
+
+
+def recalled(batch: Batch, workplace: Workplace, destination: Destination) -> Sealed:
+    """Return a batch that was sealed before, as its spooled bytes say it: what a restart goes on with."""
+    content = workplace.spool.read(batch.batch_id, batch.digest)
+    opened = open_envelope(content)
+    dataset = destination.regulator.dataset(opened.manifest.dataset)
+    rows = rows_of(opened.rows, parse(opened.rows, dataset).typed, dataset)
+    return Sealed(batch, opened.manifest, content, rows, blobs_of(opened.rows, dataset))

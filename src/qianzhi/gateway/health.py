@@ -1,0 +1,68 @@
+"""/healthz of the gateway: whether its parts can do their work, in one small process that never touches a row."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from qianzhi.db.server import connect
+from qianzhi.errors import QianzhiError
+from qianzhi.ledger import tally
+from qianzhi.runtime.home import End
+from qianzhi.runtime.supervisor import read_states
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qianzhi.gateway.destination import Destination, Workplace
+    from qianzhi.runtime.home import Home
+
+DATABASE_WAIT_SECONDS = 2.0
+REQUEST_SECONDS_MAX = 5.0
+
+
+def health(home: Home, workplace: Workplace, destinations: list[Destination]) -> dict[str, Any]:
+    """Return what is well and what is not; `status` is "ok" only when everything is."""
+    parts = {part.name: part.phase.value for part in read_states(home.end(End.GATEWAY).run)}
+    report: dict[str, Any] = {"status": "ok", "parts": parts, "destinations": {}}
+    try:
+        with connect(workplace.dsn, application="qianzhi health", wait_seconds=DATABASE_WAIT_SECONDS) as connection:
+            for destination in destinations:
+                troubles = tally.troubles(connection, destination.name)
+                cycle = tally.last_cycle(connection, destination.name)
+                report["destinations"][destination.name] = {
+                    "batches_not_delivered": len(troubles),
+                    "last_cycle_finished_at": cycle["finished_at"] if cycle else None,
+                }
+                if troubles:
+                    report["status"] = "delivery"
+    except QianzhiError as error:
+        report.update(status="database", what=error.what, remedy=error.remedy)
+    return report
+
+
+def serve(listen: str, port: int, report: Callable[[], dict[str, Any]]) -> ThreadingHTTPServer:
+    """Return a server, bound but not yet serving, that answers GET /healthz with 200 or 503."""
+
+    class Handler(BaseHTTPRequestHandler):
+        timeout = REQUEST_SECONDS_MAX
+
+        def do_GET(self) -> None:  # noqa: N802  (the name is the library's)
+            if self.path.partition("?")[0] != "/healthz":
+                self.send_error(HTTPStatus.NOT_FOUND)
+                return
+            said = report()
+            content = orjson.dumps(said)
+            self.send_response(HTTPStatus.OK if said["status"] == "ok" else HTTPStatus.SERVICE_UNAVAILABLE)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Log nothing: a request line may hold whatever its sender put there."""
+
+    return ThreadingHTTPServer((listen, port), Handler)

@@ -1,0 +1,86 @@
+"""What `qianzhi gateway run` keeps running, and the database that every command of the gateway needs."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from qianzhi.gateway import assembly
+from qianzhi.gateway.health import health, serve
+from qianzhi.gateway.worker import STOP_LOOK_SECONDS, Worker
+from qianzhi.runtime.home import End
+from qianzhi.runtime.logs import configure_logs
+from qianzhi.runtime.parts import Process, Service
+from qianzhi.runtime.stopping import StopRequests, follow_supervisor
+from qianzhi.runtime.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from qianzhi.runtime.home import Home
+    from qianzhi.runtime.parts import Part
+    from qianzhi.runtime.settings import Settings
+
+DATABASE_PART = "postgresql"
+WORKER_PART = "worker"
+HEALTH_PART = "health"
+
+
+def supervise(home: Home, settings: Settings) -> None:
+    """Run every part of the gateway until asked to stop."""
+    rooms = home.existing(End.GATEWAY)
+    configure_logs("gateway", rooms.log, settings.log)
+    with StopRequests() as stop:
+        Supervisor(parts(home, settings), run=rooms.run).supervise(stop)
+
+
+def parts(home: Home, settings: Settings) -> list[Part]:
+    """Return the parts: PostgreSQL when it is ours, the worker, and what answers /healthz."""
+    cluster = assembly.cluster(home, settings)
+    needs = (DATABASE_PART,) if cluster else ()
+    ours: list[Part] = []
+    if cluster is not None:
+        ours.append(Service(DATABASE_PART, starter=cluster.start, runs=cluster.running, stopper=cluster.stop))
+    for name in (WORKER_PART, HEALTH_PART):
+        command = [sys.executable, "-m", "qianzhi", "gateway", name, "--home", str(home.path)]
+        ours.append(Process(name, command, needs=needs))
+    return ours
+
+
+def work(home: Home, settings: Settings) -> None:
+    """Be the worker process."""
+    follow_supervisor()
+    configure_logs(WORKER_PART, home.existing(End.GATEWAY).log, settings.log)
+    with StopRequests() as stop:
+        Worker(assembly.workplace(home, settings), assembly.destinations(home, settings)).run(stop)
+
+
+def watch_health(home: Home, settings: Settings) -> None:
+    """Be the process that answers /healthz."""
+    follow_supervisor()
+    configure_logs(HEALTH_PART, home.existing(End.GATEWAY).log, settings.log)
+    site, destinations = assembly.workplace(home, settings), assembly.destinations(home, settings)
+    said = settings.gateway.health
+    server = serve(said.listen, said.port, lambda: health(home, site, destinations))
+    with StopRequests() as stop, server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        while not stop.wait(STOP_LOOK_SECONDS):
+            pass
+        server.shutdown()
+
+
+@contextmanager
+def database(home: Home, settings: Settings) -> Iterator[None]:
+    """Have the embedded PostgreSQL running; leave it as it was found."""
+    cluster = assembly.cluster(home, settings)
+    home.existing(End.GATEWAY)
+    if cluster is None or cluster.running():
+        yield
+        return
+    cluster.start()
+    try:
+        yield
+    finally:
+        cluster.stop()

@@ -1,0 +1,52 @@
+"""Settling: what a receipt says becomes the state of every row of its batch, in one transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from qianzhi.checks.state import REVOKE, STATE
+from qianzhi.ledger import batches, findings, keys
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import psycopg
+
+    from qianzhi.gateway.seal import Sealed
+    from qianzhi.sealing.receipts import Receipt
+
+
+def settle(
+    connection: psycopg.Connection,
+    sealed: Sealed,
+    receipt: Receipt,
+    document: bytes,
+    *,
+    keeps_states: bool,
+    now: datetime,
+) -> int:
+    """
+    Record a receipt and commit; return how many held rows it released.
+
+    Safe to repeat: a batch that is settled already is left alone. Raises OperatorError when the receipt belongs
+    to something else.
+    """
+    batch = sealed.batch
+    released = 0
+    if batches.settle(connection, batch, receipt, document, now=now):
+        findings.record_receipt(connection, batch, receipt.findings, now=now)
+        if keeps_states:
+            released = keys.settle_states(connection, batch.lane_id, accepted_states(sealed.rows, receipt.rejected))
+    connection.commit()
+    return released
+
+
+def accepted_states(rows: pl.DataFrame, rejected: pl.Series) -> pl.DataFrame:
+    """Return the STATE that each key has after its accepted row; a batch holds a key once."""
+    return (
+        rows.filter(pl.col("operation").is_not_null() & ~pl.col("row_id").is_in(rejected.implode()))
+        .with_columns(live=pl.col("operation") != REVOKE)
+        .select(*STATE.names())
+    )

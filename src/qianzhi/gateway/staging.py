@@ -1,0 +1,65 @@
+"""Staging tables: where hospital systems put rows, and from where the gateway reads them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, LiteralString, cast
+
+import polars as pl
+from psycopg import sql
+
+from qianzhi.db import arrow
+from qianzhi.db.queries import load
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from qianzhi.codes.mapping import CodeMap
+    from qianzhi.db.server import Session
+    from qianzhi.specs.model import Dataset
+
+_SQL = load("qianzhi.gateway", "staging.sql")
+_DENSE = 2  # ids are read as a range while it holds at most this many rows for each one wanted
+
+
+def rows_of(connection: Session, regulator: str, dataset: Dataset, row_ids: Sequence[int]) -> pl.DataFrame:
+    """Return staged rows as a raw frame, ascending by row_id. `row_ids` must be ascending and not empty."""
+    first, last = row_ids[0], row_ids[-1]
+    names: dict[str, sql.Composable] = {
+        "table": sql.Identifier(regulator, dataset.name),
+        "columns": sql.SQL(", ").join(
+            sql.SQL("{} AS {}").format(sql.Identifier(field.name.lower()), sql.Identifier(field.name))
+            for field in dataset.fields
+        ),
+    }
+    if last - first < _DENSE * len(row_ids):
+        statement = sql.SQL(_SQL.rows_between).format(**names, first=sql.Literal(first), last=sql.Literal(last))
+        frame = _read(connection, statement, dataset)
+        return frame.join(pl.DataFrame({"row_id": pl.Series(row_ids, dtype=pl.Int64)}), on="row_id", how="semi")
+    statement = sql.SQL(_SQL.rows_of).format(**names, row_ids=sql.Literal(list(row_ids)))
+    return _read(connection, statement, dataset)
+
+
+def _read(connection: Session, statement: sql.Composed, dataset: Dataset) -> pl.DataFrame:
+    # Composed of named queries and quoted identifiers only, hence as trusted as a literal.
+    return arrow.read(connection, statement.as_string(connection), schema=raw_schema(dataset))
+
+
+def raw_schema(dataset: Dataset) -> pl.Schema:
+    """Return the columns of a dataset's raw frame."""
+    return pl.Schema({"row_id": pl.Int64, **{field.name: pl.String for field in dataset.fields}})
+
+
+def mapped(raw: pl.DataFrame, dataset: Dataset, maps: Mapping[tuple[str, str], CodeMap]) -> pl.DataFrame:
+    """Return the frame with local codes replaced by standard ones where the site has a map; others stay."""
+    return raw.with_columns(
+        maps[dataset.name, field.name].apply(raw[field.name]).alias(field.name)
+        for field in dataset.fields
+        if (dataset.name, field.name) in maps
+    )
+
+
+def count(connection: Session, regulator: str, dataset: Dataset) -> int:
+    """Return how many rows are staged."""
+    statement = sql.SQL(_SQL.count).format(table=sql.Identifier(regulator, dataset.name))
+    row = connection.execute(statement).fetchone()
+    return cast("int", row[0]) if row else 0

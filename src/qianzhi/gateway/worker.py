@@ -1,0 +1,130 @@
+"""The gateway's worker: a clock that only ticks, and an ear for rows that will not wait until night."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import psycopg
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from qianzhi.db.server import connect
+from qianzhi.errors import QianzhiError
+from qianzhi.gateway.cycle import Dispatcher
+from qianzhi.gateway.schedule import due_cut_off
+from qianzhi.ledger import batches
+from qianzhi.ledger.batches import CycleKind
+from qianzhi.ledger.lanes import Mode
+from qianzhi.runtime import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from qianzhi.gateway.destination import Destination, Workplace
+    from qianzhi.runtime.stopping import StopRequests
+
+log = structlog.stdlib.get_logger()
+
+NIGHTLY_TICK_SECONDS = 20
+RESUME_TICK_SECONDS = 15
+LISTEN_SECONDS = 5.0  # a notification that was lost with its session costs at most this
+RECOVER_SECONDS = 2.0
+STOP_LOOK_SECONDS = 60.0
+STOP_SECONDS = 30.0
+
+
+class Worker:
+    """Everything that happens at the gateway without anybody asking. Any number of workers may run at once."""
+
+    def __init__(self, workplace: Workplace, destinations: Sequence[Destination]) -> None:
+        self._workplace = workplace
+        self._destinations = destinations
+        self._stopping = threading.Event()
+
+    def run(self, stop: StopRequests) -> None:
+        """Work until somebody asks to stop; the steps at hand are finished first."""
+        scheduler = BackgroundScheduler(timezone=clock.LOCAL)
+        for destination in self._destinations:
+            for tick, seconds in ((self.nightly, NIGHTLY_TICK_SECONDS), (self.resume, RESUME_TICK_SECONDS)):
+                scheduler.add_job(
+                    self._guarded,
+                    "interval",
+                    args=(tick, destination),
+                    seconds=seconds,
+                    next_run_time=clock.now(),
+                    coalesce=True,
+                    max_instances=1,
+                )
+        scheduler.start()
+        ears = [threading.Thread(target=self._listen, args=(each,), daemon=True) for each in self._destinations]
+        for ear in ears:
+            ear.start()
+        while not stop.wait(STOP_LOOK_SECONDS):
+            pass
+        self._stopping.set()
+        scheduler.shutdown(wait=True)
+        for ear in ears:
+            ear.join(STOP_SECONDS)
+
+    def nightly(self, destination: Destination) -> None:
+        """Run the cycle that is due, if one is."""
+        cut_off = self._due(destination)
+        if cut_off is None:
+            return
+        with Dispatcher(self._workplace, destination) as dispatcher:
+            missed = dispatcher.backstop()
+            done = dispatcher.advance(CycleKind.NIGHTLY, cut_off)
+        log.info("gateway:cycle:ran", destination=destination.name, rows=done.moved_count, missing=missed)
+
+    def resume(self, destination: Destination) -> None:
+        """Finish what waits for another attempt."""
+        if self._has_open(destination):
+            with Dispatcher(self._workplace, destination) as dispatcher:
+                dispatcher.resume()
+
+    def _due(self, destination: Destination) -> datetime | None:
+        with connect(self._workplace.dsn, application="qianzhi worker") as connection:
+            last = batches.last_nightly_cut_off(connection, destination.name)
+        due = due_cut_off(clock.local_now(), destination.schedule, clock.local(last) if last else None)
+        return due.replace(tzinfo=clock.LOCAL) if due else None
+
+    def _has_open(self, destination: Destination) -> bool:
+        with connect(self._workplace.dsn, application="qianzhi worker") as connection:
+            return batches.has_due(connection, destination.name, now=clock.now())
+
+    def _guarded(self, tick: Callable[[Destination], None], destination: Destination) -> None:
+        """Run a tick; whatever goes wrong is told and tried again with the next one."""
+        try:
+            tick(destination)
+        except QianzhiError as error:
+            log.warning("gateway:tick:failed", destination=destination.name, what=error.what, remedy=error.remedy)
+        except Exception as error:  # noqa: BLE001  (the next tick must come)
+            log.error("gateway:tick:failed", destination=destination.name, exc_info=error)
+
+    def _listen(self, destination: Destination) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._attend(destination)
+            except Exception as error:  # noqa: BLE001  (the ear must not fall off)
+                log.warning("gateway:realtime:interrupted", destination=destination.name, exc_info=error)
+                self._stopping.wait(RECOVER_SECONDS)
+
+    def _attend(self, destination: Destination) -> None:
+        """Deliver real-time rows as they arrive, on sessions that stay open; rows that come meanwhile share a batch."""
+        with (
+            Dispatcher(self._workplace, destination) as dispatcher,
+            connect(self._workplace.dsn, application="qianzhi ear", autocommit=True) as ear,
+        ):
+            ear.execute("LISTEN arrived")
+            while not self._stopping.is_set():
+                urgent = {lane.dataset for lane in dispatcher.lanes if lane.mode is Mode.REALTIME}
+                if urgent:
+                    dispatcher.advance(CycleKind.REALTIME, clock.now(), datasets=urgent)
+                _wait_for_notice(ear)
+
+
+def _wait_for_notice(ear: psycopg.Connection[tuple[object, ...]]) -> None:
+    for _ in ear.notifies(timeout=LISTEN_SECONDS, stop_after=1):
+        pass

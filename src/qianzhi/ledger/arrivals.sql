@@ -1,0 +1,86 @@
+-- name: later_rows
+-- The arrived rows of a lane that come behind another arrived row of their key, and the keys they share.
+-- Groups first: almost every key arrives once, so the sort touches only the few that do not.
+SELECT row_id, key_text_hash
+FROM qianzhi.arrived
+WHERE lane_id = %(lane_id)s AND arrived_at <= %(cut_off)s
+  AND key_text_hash IN (
+      SELECT key_text_hash FROM qianzhi.arrived
+      WHERE lane_id = %(lane_id)s AND arrived_at <= %(cut_off)s
+      GROUP BY key_text_hash HAVING count(*) > 1)
+ORDER BY row_id
+LIMIT %(limit)s
+
+-- name: take
+-- Claim the next rows of a lane, in the order of their ids, for the transaction that seals them. The lane's lock
+-- keeps other workers away; addressing the rows by their place in the table costs a third of a join.
+DELETE FROM qianzhi.arrived
+WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM qianzhi.arrived
+    WHERE lane_id = %(lane_id)s AND row_id > %(after)s AND arrived_at <= %(cut_off)s
+      AND row_id <> ALL (%(leave)s::bigint[])
+    ORDER BY row_id
+    LIMIT %(limit)s))
+RETURNING row_id, key_text_hash, arrived_at
+
+-- name: peek
+-- Look at the next rows of a lane without taking them.
+SELECT row_id FROM qianzhi.arrived
+WHERE lane_id = %(lane_id)s AND row_id > %(after)s
+ORDER BY row_id
+LIMIT %(limit)s
+
+-- name: return_rows
+-- Put rows back that must wait, as they stood.
+INSERT INTO qianzhi.arrived (lane_id, row_id, key_text_hash, arrived_at)
+SELECT %(lane_id)s, row_id, key_text_hash, arrived_at
+FROM unnest(%(row_ids)s::bigint[], %(key_text_hashes)s::bigint[], %(arrived_at)s::timestamptz[])
+    AS back (row_id, key_text_hash, arrived_at)
+ON CONFLICT DO NOTHING
+
+-- name: waiting
+-- How many rows of each lane no batch has yet.
+SELECT lane_id, count(*) FROM qianzhi.arrived GROUP BY lane_id
+
+-- name: missing
+-- The backstop: staged rows of a lane, behind a given id, that the ledger has never heard of.
+-- {table} is the staging table, {key} its key columns as text.
+WITH known AS MATERIALIZED (
+    SELECT coalesce(range_agg(one), '{{}}') AS ranges
+    FROM qianzhi.batches CROSS JOIN LATERAL unnest(row_ids) AS one
+    WHERE lane_id = %(lane_id)s
+)
+SELECT staged.id, hashtextextended(concat_ws(chr(31), {key}), 0)
+FROM {table} AS staged CROSS JOIN known
+WHERE staged.id > %(after)s AND NOT staged.id <@ known.ranges
+  AND NOT EXISTS (SELECT FROM qianzhi.arrived AS a WHERE a.lane_id = %(lane_id)s AND a.row_id = staged.id)
+  AND NOT EXISTS (SELECT FROM qianzhi.held AS h WHERE h.lane_id = %(lane_id)s AND h.row_id = staged.id)
+  AND NOT EXISTS (SELECT FROM qianzhi.outcomes AS o WHERE o.lane_id = %(lane_id)s AND o.row_id = staged.id)
+ORDER BY staged.id
+LIMIT %(limit)s
+
+-- name: create_notice
+-- The trigger function of one staging table. It runs with the owner's rights: the hospital's account sees nothing
+-- of the ledger. Its statements are fixed text, so that a session plans them once. NOTIFY serialises committers,
+-- so only lanes that want it pay for it.
+CREATE OR REPLACE FUNCTION {function}() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    INSERT INTO qianzhi.arrived (lane_id, row_id, key_text_hash, arrived_at)
+    SELECT lane_id, id, hashtextextended(concat_ws(chr(31), {key}), 0), statement_timestamp()
+    FROM inserted CROSS JOIN qianzhi.lanes
+    WHERE regulator = {regulator} AND dataset = {dataset} AND mode <> 'off'
+    ON CONFLICT DO NOTHING;
+    PERFORM pg_notify('arrived', lane_id::text) FROM qianzhi.lanes
+        WHERE regulator = {regulator} AND dataset = {dataset} AND mode = 'realtime';
+    RETURN NULL;
+END $body$
+
+-- name: drop_notice
+-- Detach the trigger before it is attached anew.
+DROP TRIGGER IF EXISTS note_arrival ON {table}
+
+-- name: attach_notice
+-- One call of the trigger a statement, however many rows it inserts.
+CREATE TRIGGER note_arrival AFTER INSERT ON {table}
+REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION {function}()

@@ -1,0 +1,77 @@
+"""Findings on record at the gateway: its own, and those the destination's receipts bring."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import polars as pl
+
+from qianzhi.checks.findings import SCHEMA
+from qianzhi.db import arrow
+from qianzhi.db.queries import load
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    import psycopg
+
+    from qianzhi.ledger.batches import Batch
+
+_SQL = load("qianzhi.ledger", "findings.sql")
+
+Origin = Literal["gateway", "hub"]
+LISTED = pl.Schema(
+    [("dataset", pl.String), *SCHEMA.items(), ("origin", pl.String), ("found_at", pl.Datetime("us", "UTC"))]
+)
+
+
+def record(
+    connection: psycopg.Connection, lane_id: int, findings: pl.DataFrame, origin: Origin, *, batch_id: UUID | None, now: datetime
+) -> None:
+    """Put findings on record."""
+    if findings.is_empty():
+        return
+    stored = findings.select(
+        pl.lit(lane_id, pl.Int64).alias("lane_id"),
+        "row_id",
+        pl.lit(None if batch_id is None else str(batch_id), pl.String).alias("batch_id"),
+        pl.lit(origin).alias("origin"),
+        "code",
+        "class",
+        "field",
+        "value",
+        "detail",
+        "severity",
+        pl.lit(now.isoformat()).alias("found_at"),
+    )
+    arrow.write(connection, "qianzhi.findings", stored)
+
+
+def record_receipt(connection: psycopg.Connection, batch: Batch, findings: pl.DataFrame, *, now: datetime) -> None:
+    """
+    Put on record what a receipt says beyond what the gateway found itself.
+
+    Row and batch rules give the same findings at both ends, so only the rest is new.
+    """
+    known = pl.DataFrame(
+        connection.execute(_SQL.known, {"batch_id": batch.batch_id}).fetchall(),
+        schema={"row_id": pl.Int64, "code": pl.String, "field": pl.String},
+        orient="row",
+    )
+    news = findings.join(known, on=["row_id", "code", "field"], how="anti", nulls_equal=True)
+    record(connection, batch.lane_id, news, "hub", batch_id=batch.batch_id, now=now)
+
+
+def listed(
+    connection: psycopg.Connection,
+    destination: str,
+    *,
+    dataset: str | None = None,
+    since: datetime | None = None,
+    limit: int,
+) -> pl.DataFrame:
+    """Return findings and held rows of a destination, columns of LISTED."""
+    parameters = {"destination": destination, "dataset": dataset, "since": since, "limit": limit}
+    rows = connection.execute(_SQL.open, parameters).fetchall()
+    return pl.DataFrame(rows, schema=LISTED, orient="row")

@@ -1,0 +1,23 @@
+-- name: known
+-- Which findings a batch has on record already.
+SELECT row_id, code, field FROM qianzhi.findings WHERE batch_id = %(batch_id)s
+
+-- name: open
+-- Findings on record, and what held rows wait for.
+SELECT lanes.dataset, f.row_id, f.code, f.class, f.field, f.value, f.detail, f.severity, f.origin::text, f.found_at
+FROM qianzhi.findings AS f
+JOIN qianzhi.lanes USING (lane_id)
+JOIN qianzhi.destinations USING (destination_id)
+WHERE destinations.name = %(destination)s
+  AND (%(dataset)s::text IS NULL OR lanes.dataset = %(dataset)s)
+  AND (%(since)s::timestamptz IS NULL OR f.found_at >= %(since)s)
+UNION ALL
+SELECT lanes.dataset, h.row_id, h.code, 'E06', h.field, h.value, h.wants, 'error', 'gateway', h.held_at
+FROM qianzhi.held AS h
+JOIN qianzhi.lanes USING (lane_id)
+JOIN qianzhi.destinations USING (destination_id)
+WHERE destinations.name = %(destination)s
+  AND (%(dataset)s::text IS NULL OR lanes.dataset = %(dataset)s)
+  AND (%(since)s::timestamptz IS NULL OR h.held_at >= %(since)s)
+ORDER BY 1, 2, 3, 5
+LIMIT %(limit)s

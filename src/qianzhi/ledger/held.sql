@@ -1,0 +1,39 @@
+-- name: hold
+-- Let rows wait for another row to be accepted.
+INSERT INTO qianzhi.held
+    (lane_id, row_id, key_hash, key_check, key_text_hash, code, field, value,
+     wants_lane_id, wants_key_hash, wants_key_check, wants)
+SELECT %(lane_id)s, row_id, key_hash, key_check, key_text_hash, code, field, value,
+    wants_lane_id, wants_key_hash, wants_key_check, wants
+FROM unnest(%(row_id)s::bigint[], %(key_hash)s::bigint[], %(key_check)s::bigint[], %(key_text_hash)s::bigint[],
+    %(code)s::text[], %(field)s::text[], %(value)s::text[], %(wants_lane_id)s::smallint[],
+    %(wants_key_hash)s::bigint[], %(wants_key_check)s::bigint[], %(wants)s::text[])
+    AS one (row_id, key_hash, key_check, key_text_hash, code, field, value,
+            wants_lane_id, wants_key_hash, wants_key_check, wants)
+ON CONFLICT DO NOTHING
+
+-- name: of_keys
+-- The held rows of some keys of a lane.
+SELECT key_hash, key_check, row_id FROM qianzhi.held
+WHERE lane_id = %(lane_id)s AND key_hash = ANY(%(key_hashes)s::bigint[])
+
+-- name: drop
+-- Stop holding rows that something else settles.
+DELETE FROM qianzhi.held WHERE lane_id = %(lane_id)s AND row_id = ANY(%(row_ids)s::bigint[])
+
+-- name: sweep
+-- Let every held row go whose wanted key is accepted: what the release after a settlement could have missed.
+WITH released AS (
+    DELETE FROM qianzhi.held
+    USING qianzhi.key_states AS state
+    WHERE held.wants_lane_id = state.lane_id AND held.wants_key_hash = state.key_hash
+      AND held.wants_key_check = state.key_check AND state.live
+    RETURNING held.lane_id, held.row_id, held.key_text_hash, held.held_at
+)
+INSERT INTO qianzhi.arrived (lane_id, row_id, key_text_hash, arrived_at)
+SELECT lane_id, row_id, key_text_hash, held_at FROM released
+ON CONFLICT DO NOTHING
+
+-- name: count
+-- How many rows of each lane are held.
+SELECT lane_id, count(*) FROM qianzhi.held GROUP BY lane_id

@@ -1,0 +1,88 @@
+"""Tallies of the ledger: how many rows of each dataset are where."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from psycopg.rows import dict_row
+
+from qianzhi.db.queries import load
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import psycopg
+
+_SQL = load("qianzhi.ledger", "tally.sql")
+
+TROUBLES_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """
+    Where the rows of one dataset are.
+
+    Every staged row is accepted, rejected, held, or still open (waiting to be taken or on the way). Rejected are
+    those the regulator refused and those that ended here because there was nothing to send; `ended_here` counts the
+    latter once more.
+    """
+
+    staged: int
+    submitted: int
+    accepted: int
+    rejected: int
+    held: int
+    ended_here: int  # superseded, nothing to revoke, or quarantined
+    open: int
+
+    @property
+    def is_accounted_for(self) -> bool:
+        """Whether no row is open and none is unexplained."""
+        return self.open == 0 and self.staged == self.accepted + self.rejected + self.held
+
+    def as_json(self) -> dict[str, int]:
+        """Return the public form."""
+        return asdict(self)
+
+
+def tally(connection: psycopg.Connection, destination: str, staged: dict[str, int]) -> dict[str, Tally]:
+    """Return the tally of each dataset of a destination; `staged` counts its staging tables."""
+    cursor = connection.cursor(row_factory=dict_row)
+    lanes: dict[str, dict[str, Any]] = {
+        row["dataset"]: row for row in cursor.execute(_SQL.per_lane, {"destination": destination})
+    }
+    return {
+        dataset: Tally(
+            staged=count,
+            submitted=lanes[dataset]["submitted"],
+            accepted=lanes[dataset]["accepted"],
+            rejected=lanes[dataset]["rejected"] + lanes[dataset]["ended_here"],
+            held=lanes[dataset]["held"],
+            ended_here=lanes[dataset]["ended_here"],
+            open=lanes[dataset]["waiting"] + lanes[dataset]["on_the_way"],
+        )
+        for dataset, count in staged.items()
+        if dataset in lanes
+    }
+
+
+def days(connection: psycopg.Connection, destination: str, *, since: datetime) -> list[dict[str, Any]]:
+    """Return the upload log: day, dataset, submitted, accepted and rejected rows."""
+    rows = connection.execute(_SQL.per_day, {"destination": destination, "since": since})
+    return [
+        {"day": day, "dataset": dataset, "submitted": submitted, "accepted": accepted, "rejected": rejected}
+        for day, dataset, submitted, accepted, rejected in rows
+    ]
+
+
+def troubles(connection: psycopg.Connection, destination: str) -> list[dict[str, Any]]:
+    """Return the batches that wait for another attempt, and why."""
+    cursor = connection.cursor(row_factory=dict_row)
+    return cursor.execute(_SQL.troubles, {"destination": destination, "limit": TROUBLES_MAX}).fetchall()
+
+
+def last_cycle(connection: psycopg.Connection, destination: str) -> dict[str, Any] | None:
+    """Return the newest cycle of a destination, or None before the first."""
+    return connection.cursor(row_factory=dict_row).execute(_SQL.last_cycle, {"destination": destination}).fetchone()

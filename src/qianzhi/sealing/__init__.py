@@ -1,0 +1,1 @@
+"""What makes a message provable and safe to carry: envelopes, digests, receipts, tokens. Pure."""
