@@ -1,0 +1,65 @@
+"""
+Natural keys and contents as 64-bit numbers.
+
+A key is probed by `key_hash` and verified by `key_check`, a second, independent hash: together 128 bits,
+so that a probe never needs the key's text and a ledger row stays narrow.
+The hashes are stored, hence fixed for ever: xxh3_64 and xxhash64 of the values joined with U+001F, where U+001F
+within a value is written as U+0000 U+0001 and an absent value as U+0000. No stored value can hold U+0000.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+from polars_hash import NonCryptographicHashingNameSpace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+SEPARATOR = "\x1f"
+_ABSENT = "\x00"  # cannot stand in a value that came through PostgreSQL, so an absent value equals no present one
+_ESCAPED = "\x00\x01"  # so that no value can pose as two
+
+
+def key_text(fields: Sequence[str]) -> pl.Expr:
+    """Return the text of a key over raw text columns, each stripped as parsing strips it."""
+    return _joined(_stripped(name).str.replace_all(SEPARATOR, _ESCAPED, literal=True) for name in fields)
+
+
+def key_hash(fields: Sequence[str]) -> pl.Expr:
+    """Return the Int64 hash by which a key is probed."""
+    return _signed(NonCryptographicHashingNameSpace(key_text(fields)).xxh3_64())
+
+
+def key_check(fields: Sequence[str]) -> pl.Expr:
+    """Return the Int64 hash by which a hit is verified."""
+    return _signed(NonCryptographicHashingNameSpace(key_text(fields)).xxhash64())
+
+
+def content_hash(fields: Sequence[str]) -> pl.Expr:
+    """
+    Return an Int64 hash by which the whole of a row is compared with another of its key.
+
+    Values are taken as they came, neither stripped nor escaped: over all fields that would cost more than the hash,
+    and a forger could only fool himself.
+    """
+    return _signed(NonCryptographicHashingNameSpace(_joined(map(pl.col, fields))).xxh3_64())
+
+
+def is_complete(fields: Sequence[str]) -> pl.Expr:
+    """Tell whether every field of a key holds more than blanks."""
+    return pl.all_horizontal(pl.col(name).str.strip_chars().fill_null("") != "" for name in fields)
+
+
+def _stripped(name: str) -> pl.Expr:
+    return pl.col(name).str.strip_chars()
+
+
+def _joined(values: Iterable[pl.Expr]) -> pl.Expr:
+    return pl.concat_str([value.fill_null(_ABSENT) for value in values], separator=SEPARATOR)
+
+
+def _signed(expression: pl.Expr) -> pl.Expr:
+    # PostgreSQL has no unsigned bigint; reinterpreting keeps all 64 bits.
+    return expression.reinterpret(signed=True)
