@@ -1,0 +1,197 @@
+"""Sessions of a PostgreSQL server, whichever it is: addresses, settings, waiting, and what an error asks of whom."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+import psycopg
+from psycopg import Connection, pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg_pool import ConnectionPool
+
+from qianzhi.errors import ConfigurationError, OperatorError, QianzhiError, RetryableError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+VERSION_MIN = 14
+TIME_ZONE = "Asia/Shanghai"
+LOCK_TIMEOUT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
+_CONNECT_SECONDS = 10
+_PAUSE_SECONDS_MIN, _PAUSE_SECONDS_MAX, _PAUSE_GROWTH = 0.1, 3.0, 1.5
+_POOL_IDLE_SECONDS_MAX = 300.0
+_KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+_BUSY = ("too many", "remaining connection slots", "太多", "过多")  # of a server that otherwise answers
+
+Session = Connection[tuple[object, ...]]
+
+# Whom an error concerns, by SQLSTATE or its class; the longest match counts. Anything else is for an operator.
+_CONCERNS: Mapping[str, type[QianzhiError]] = {
+    "08": RetryableError,  # the connection broke
+    "40": RetryableError,  # deadlock, serialization
+    "53": RetryableError,  # disk full, out of memory, too many connections
+    "55P03": RetryableError,  # lock_timeout
+    "55006": RetryableError,  # object in use
+    "57": RetryableError,  # statement_timeout, shutdown, crash, recovery
+    "58": OperatorError,  # input or output of the server's files fails
+    "25P03": RetryableError,  # idle_in_transaction_session_timeout
+    "25006": RetryableError,  # read-only: a standby, soon to be promoted or left
+    "28": ConfigurationError,  # role or password
+    "3D000": ConfigurationError,  # no such database
+    "42501": ConfigurationError,  # missing right
+}
+_REMEDIES: Mapping[type[QianzhiError], str] = {
+    RetryableError: "The same step is taken again.",
+    ConfigurationError: "Check the address, the role, its password and its rights.",
+    OperatorError: "Look at the server's log and at the state of the step, then take it again.",
+}
+
+
+def dsn_for(
+    *,
+    host: str,
+    port: int,
+    database: str,
+    user: str,
+    password: str | None = None,
+    options: Mapping[str, str] | None = None,
+) -> str:
+    """Write a libpq URI, every part percent-encoded; `options` are further libpq parameters."""
+    name = quote(user, safe="") + (f":{quote(password, safe='')}" if password is not None else "")
+    place = f"[{host}]" if ":" in host else quote(host, safe="")
+    query = f"?{urlencode(options, quote_via=quote)}" if options else ""
+    return f"postgresql://{name}@{place}:{port}/{quote(database, safe='')}{query}"
+
+
+def connect(
+    dsn: str,
+    *,
+    application: str,
+    autocommit: bool = False,
+    lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
+    statement_timeout_seconds: float | None = None,
+    wait_seconds: float = WAIT_SECONDS,
+) -> Session:
+    """
+    Open a session, waiting up to `wait_seconds` for a server that starts, recovers or cannot be reached.
+
+    Raises RetryableError when the wait was in vain; ConfigurationError when the server answers but lets us not in,
+    or is older than PostgreSQL 14.
+    """
+    complete = _with_settings(dsn, application, lock_timeout_seconds, statement_timeout_seconds)
+    deadline = time.monotonic() + wait_seconds
+    pause = _PAUSE_SECONDS_MIN
+    while True:
+        try:
+            return _require_version(psycopg.connect(complete, autocommit=autocommit))
+        except psycopg.OperationalError as error:
+            judged = _judge_refusal(dsn, error)
+        if not isinstance(judged, RetryableError) or time.monotonic() + pause > deadline:
+            raise judged
+        time.sleep(pause)
+        pause = min(pause * _PAUSE_GROWTH, _PAUSE_SECONDS_MAX)
+
+
+def pool(
+    dsn: str,
+    *,
+    application: str,
+    size_max: int,
+    size_min: int = 1,
+    autocommit: bool = False,
+    lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
+    statement_timeout_seconds: float | None = None,
+    wait_seconds: float = WAIT_SECONDS,
+) -> ConnectionPool[Session]:
+    """
+    Open a pool of sessions, each checked when lent; use it as a context, or close it.
+
+    `pool.connection()` commits or rolls back like a psycopg connection's own context. The first session is opened
+    by `connect`, so a wrong address fails here and not in a thread of the pool.
+    """
+    connect(dsn, application=application, wait_seconds=wait_seconds).close()
+    return ConnectionPool(
+        _with_settings(dsn, application, lock_timeout_seconds, statement_timeout_seconds),
+        connection_class=Connection,
+        kwargs={"autocommit": autocommit},
+        min_size=size_min,
+        max_size=size_max,
+        max_idle=_POOL_IDLE_SECONDS_MAX,
+        timeout=wait_seconds,
+        check=ConnectionPool.check_connection,
+        name=application,
+        open=True,
+    )
+
+
+@contextmanager
+def translated(what: str) -> Generator[None]:
+    """
+    Raise errors of psycopg as the product's own, without their texts: those may quote personal values.
+
+    `what` says which step failed ("The batch was not stored").
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        raise translate(error, what) from None
+
+
+def translate(error: psycopg.Error, what: str) -> QianzhiError:
+    """Turn an error of psycopg into ours, which says SQLSTATE and the names of table, column and constraint only."""
+    state = error.sqlstate or ("08000" if isinstance(error, psycopg.OperationalError) else "")
+    kind = next((_CONCERNS[state[:n]] for n in (5, 2) if state[:n] in _CONCERNS), OperatorError)
+    diag = error.diag
+    names = ("schema", diag.schema_name), ("table", diag.table_name), ("column", diag.column_name)
+    parts = [type(error).__name__, f"SQLSTATE {state}" if state else "no SQLSTATE"]
+    parts += [f"{word} {name}" for word, name in (*names, ("constraint", diag.constraint_name)) if name]
+    return kind(f"{what.rstrip('.')} ({', '.join(parts)}).", remedy=_REMEDIES[kind])
+
+
+def _with_settings(
+    dsn: str, application: str, lock_timeout_seconds: float, statement_timeout_seconds: float | None
+) -> str:
+    settings = {"TimeZone": TIME_ZONE, "DateStyle": "ISO", "lock_timeout": f"{lock_timeout_seconds * 1000:.0f}"}
+    if statement_timeout_seconds is not None:
+        settings["statement_timeout"] = f"{statement_timeout_seconds * 1000:.0f}"
+    given = conninfo_to_dict(dsn)
+    options = [str(given["options"])] if given.get("options") else []
+    options += [f"-c {name}={value}" for name, value in settings.items()]
+    defaults: dict[str, object] = {"connect_timeout": _CONNECT_SECONDS, **_KEEPALIVE}
+    wanted = {name: value for name, value in defaults.items() if name not in given}
+    wanted |= {"application_name": application, "client_encoding": "utf8", "options": " ".join(options)}
+    return make_conninfo(dsn, **wanted)  # type: ignore[arg-type]
+
+
+def _judge_refusal(dsn: str, error: psycopg.OperationalError) -> QianzhiError:
+    """
+    Say what a failed connection means.
+
+    libpq gives no SQLSTATE here and the text is in the server's language, so the server is asked whether it takes
+    sessions at all: if it does, it is us whom it refuses.
+    """
+    given = conninfo_to_dict(dsn)
+    place = f"{given.get('host') or given.get('hostaddr') or 'localhost'}:{given.get('port') or 5432}"
+    ping = pq.PGconn.ping(make_conninfo(dsn, connect_timeout=_CONNECT_SECONDS).encode())
+    said = str(error).lower()
+    if ping == pq.Ping.OK and not any(word in said for word in _BUSY):
+        who = f"role {given.get('user')!r} and database {given.get('dbname')!r}"
+        return ConfigurationError(f"PostgreSQL at {place} refuses {who}.", remedy=_REMEDIES[ConfigurationError])
+    if ping == pq.Ping.NO_ATTEMPT:
+        return ConfigurationError("The address of PostgreSQL is malformed.", remedy=_REMEDIES[ConfigurationError])
+    state = "takes no further sessions now" if ping == pq.Ping.OK else "does not take sessions now"
+    return RetryableError(f"PostgreSQL at {place} {state}.", remedy="It is tried again; see that it runs.")
+
+
+def _require_version(connection: Session) -> Session:
+    major = connection.info.server_version // 10_000
+    if major < VERSION_MIN:
+        connection.close()
+        raise ConfigurationError(
+            f"The server is PostgreSQL {major}.", remedy=f"Use PostgreSQL {VERSION_MIN} or newer, or the embedded one."
+        )
+    return connection
