@@ -1,0 +1,1 @@
+"""What every process of either end stands on: home folder, settings, logs, supervisor, certificates, clock."""

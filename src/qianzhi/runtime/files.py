@@ -1,0 +1,42 @@
+"""Files that outlive a crash and that only their owner reads."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows only
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """
+    Write a file (mode 0600); whoever opens it, also after a crash, sees the old content or the new, never a part.
+
+    Raises OSError (a full disk among others) and then leaves nothing behind. Safe to repeat.
+    """
+    part = path.with_name(f".{path.name}.{uuid4().hex}.part")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+    _flush_folder(path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    # A name is only safe once its folder is flushed; Windows has no such call and needs none.
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,226 @@
+"""Every setting, declared once: name, type, default, unit and a sentence. `runtime.sources` fills them in."""
+
+from __future__ import annotations
+
+import re
+from datetime import time
+from enum import StrEnum
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    model_validator,
+)
+
+MIB = 1024 * 1024
+_NAME_PATTERN = r"[a-z][a-z0-9]*(_[a-z0-9]+)*"  # without "__", which separates the parts of an environment variable
+_PASSWORD_IN_DSN = re.compile(r"\bpassword\s*=|://[^/@?#]*:[^/@?#]*@", re.IGNORECASE)
+
+
+def setting(
+    default: object,
+    sentence: str,
+    *,
+    unit: str = "",
+    gt: float | None = None,
+    ge: float | None = None,
+    le: float | None = None,
+) -> Any:  # noqa: ANN401 - a field of any type
+    """Declare a setting; `...` for one without default."""
+    return Field(default, description=sentence, json_schema_extra={"unit": unit}, gt=gt, ge=ge, le=le)
+
+
+def section(kind: type[BaseModel], sentence: str) -> Any:  # noqa: ANN401 - a field of any type
+    """Declare a section whose settings all have defaults."""
+    return Field(default_factory=kind, description=sentence)
+
+
+def _within_home(path: Path, info: ValidationInfo) -> Path:
+    return Path(info.context["home"]) / path.expanduser() if info.context else path
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ip_network(text, strict=False))
+    except ValueError:
+        message = "a network is written 192.0.2.0/24, a single machine 192.0.2.7"
+    raise ValueError(message)  # not the library's text, which repeats what it was given
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("an address has the form https://host:port/path, without a user name")
+    return text.rstrip("/")
+
+
+def _dsn_without_password(text: str) -> str:
+    if _PASSWORD_IN_DSN.search(text):
+        raise ValueError("a password must not stand here; name a file that holds it by passfile=")
+    return text
+
+
+HomePath = Annotated[Path, AfterValidator(_within_home)]  # relative paths start at the home
+Network = Annotated[str, AfterValidator(_network)]
+Url = Annotated[str, AfterValidator(_url)]
+Dsn = Annotated[str, AfterValidator(_dsn_without_password)]
+Name = Annotated[str, StringConstraints(pattern=rf"^{_NAME_PATTERN}$")]
+
+
+class Section(BaseModel):
+    """A table of the settings file; an unknown key in it is refused, and no value appears in an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, str_strip_whitespace=True)
+
+
+def _all(value: object) -> object:
+    return "all" if value in (["all"], ("all",)) else value  # an environment variable gives a list
+
+
+Submitted = Annotated[Literal["all"] | tuple[str, ...], BeforeValidator(_all)]
+
+
+class DestinationKind(StrEnum):
+    """What stands at the other end of a delivery."""
+
+    HUB = "hub"
+
+
+class GatewayDatabase(Section):
+    """[gateway.database]."""
+
+    dsn: Dsn | None = setting(None, "A PostgreSQL of the site instead of the embedded one; its password by passfile=.")
+    port: int = setting(5432, "Where the embedded PostgreSQL listens.", unit="TCP port", ge=1, le=65535)
+    listen: str = setting("127.0.0.1", "The address of this machine that the embedded PostgreSQL listens on.")
+
+
+class HubDatabase(GatewayDatabase):
+    """[hub.database]."""
+
+    port: int = setting(5433, "Where the embedded PostgreSQL listens.", unit="TCP port", ge=1, le=65535)
+
+
+class Destination(Section):
+    """[gateway.destinations.<name>]."""
+
+    regulator: str = setting(..., "The key of the regulator whose datasets go there.")
+    kind: DestinationKind = setting(DestinationKind.HUB, "What stands at the other end.")
+    url: Url = setting(..., "Its address, beginning with https://.")
+    institution: str | None = setting(None, "The institution's code there, when it is not that of [gateway].")
+    credential_file: HomePath | None = setting(None, "The file that holds the secret to sign in with.")
+    ca_file: HomePath | None = setting(None, "The certificate authority to trust there, besides the machine's own.")
+    submit: Submitted = setting("all", 'The datasets that are submitted: "all" or their names.')
+    realtime: tuple[str, ...] = setting((), "The datasets that are submitted as they arrive, not only in the cycle.")
+    enabled: bool = setting(True, "Whether anything is submitted there.")  # noqa: FBT003 - its default
+
+
+class Cycle(Section):
+    """[gateway.cycle]."""
+
+    cut_off: time | None = setting(
+        None, "When a cycle stops taking rows; the regulator's time when not set.", unit="HH:MM"
+    )
+    at: time | None = setting(None, "When the cycle begins; the regulator's time when not set.", unit="HH:MM")
+    chunk_rows: int = setting(20_000, "How many rows a batch holds at most.", unit="rows", ge=1, le=200_000)
+    pipeline_depth: int = setting(3, "How many batches are on their way at once.", unit="batches", ge=1, le=16)
+
+
+class Retry(Section):
+    """[gateway.retry]."""
+
+    first_seconds: float = setting(5.0, "How long to wait after a first failed attempt.", unit="seconds", gt=0)
+    max_seconds: float = setting(900.0, "How long to wait at most; each wait is twice the last.", unit="seconds", gt=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Retry:
+        if self.first_seconds > self.max_seconds:
+            raise ValueError("first_seconds must not be greater than max_seconds")
+        return self
+
+
+class Health(Section):
+    """[gateway.health]."""
+
+    listen: str = setting("127.0.0.1", "The address of this machine that /healthz is served on.")
+    port: int = setting(8481, "The port that /healthz is served on.", unit="TCP port", ge=1, le=65535)
+
+
+class Gateway(Section):
+    """[gateway]."""
+
+    institution: str = setting("", "The code by which regulators know this institution.")
+    whitelist: tuple[Network, ...] = setting((), "The networks that may reach the staging tables.", unit="CIDR")
+    database: GatewayDatabase = section(GatewayDatabase, "Where the staging tables and the ledger are.")
+    destinations: dict[Name, Destination] = Field(default_factory=dict, description="Where records go, each by a name.")
+    cycle: Cycle = section(Cycle, "The upload cycle.")
+    retry: Retry = section(Retry, "How a failed delivery is repeated.")
+    health: Health = section(Health, "What watches the gateway.")
+
+
+class Intake(Section):
+    """[hub.intake]."""
+
+    listen: str = setting("127.0.0.1", "The address of this machine that institutions reach.")
+    port: int = setting(8443, "The port that institutions reach.", unit="TCP port", ge=1, le=65535)
+    workers: int = setting(1, "How many processes answer.", unit="processes", ge=1, le=64)
+    body_bytes_max: int = setting(64 * MIB, "The largest request body that is read.", unit="bytes", ge=1024)
+    body_seconds_max: float = setting(120.0, "How long a request body may take to arrive.", unit="seconds", gt=0)
+    connections_max: int = setting(1024, "How many connections a process holds at once.", unit="connections", ge=1)
+
+
+class HubChecks(Section):
+    """[hub.checks]."""
+
+    kinds: tuple[Literal["row", "batch", "state", "sender"], ...] = setting(
+        ("row", "batch", "state", "sender"),
+        "The kinds of rules that are judged; fewer only for rehearsals and measurements.",
+    )
+
+
+class Tls(Section):
+    """[hub.tls]."""
+
+    certificate: HomePath | None = setting(None, "A certificate chain (PEM) instead of the one made by `hub init`.")
+    key: HomePath | None = setting(None, "The private key (PEM) of that certificate.")
+    names: tuple[str, ...] = setting((), "Host names and addresses, besides localhost, that our certificate is for.")
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Tls:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key are set together")
+        return self
+
+
+class Hub(Section):
+    """[hub]."""
+
+    regulators: tuple[str, ...] = setting((), "The keys of the regulators that this hub serves.")
+    database: HubDatabase = section(HubDatabase, "Where the hub keeps what it received.")
+    intake: Intake = section(Intake, "The door that institutions submit through.")
+    checks: HubChecks = section(HubChecks, "How what comes in is judged.")
+    tls: Tls = section(Tls, "What the hub shows to prove who it is.")
+
+
+class Log(Section):
+    """[log]."""
+
+    level: Literal["debug", "info", "warning", "error"] = setting("info", "The least severe entries that are kept.")
+    file_bytes_max: int = setting(10 * MIB, "The size at which a log file is set aside.", unit="bytes", ge=1024)
+    files_max: int = setting(10, "How many files set aside are kept of each log.", unit="files", ge=1, le=1000)
+
+
+class Settings(Section):
+    """All settings of an installation; both ends may share a file."""
+
+    gateway: Gateway = section(Gateway, "The gateway in a hospital.")
+    hub: Hub = section(Hub, "The hub at a regulator.")
+    log: Log = section(Log, "The logs of both.")

@@ -1,0 +1,209 @@
+"""Keeps the parts of one end running until it is asked to stop, and says what they are doing."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING
+
+import orjson
+import structlog
+from filelock import FileLock, Timeout
+
+from qianzhi.errors import OperatorError
+from qianzhi.runtime import clock
+from qianzhi.runtime.files import write_durably
+from qianzhi.runtime.lives import Backoff, Life, Phase, due
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from qianzhi.runtime.parts import Part
+    from qianzhi.runtime.stopping import StopRequests
+
+LOOK_SECONDS = 0.1
+LOCK_SECONDS_MAX = 1.0  # a reader of the states holds the lock for a moment
+KILL_SECONDS_MAX = 5.0  # how long a killed part may take to be gone
+_STATE_FILE = "supervisor.json"
+_LOCK_FILE = "supervisor.lock"
+
+log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class PartState:
+    """What a part is doing, as `status` and `doctor` show it."""
+
+    name: str
+    phase: Phase
+    pid: int | None
+    changed_at: datetime
+    failures: int  # in a row
+    last_end: str  # "exit 1", "signal 9", "gone", or empty
+
+
+class Supervisor:
+    """
+    Starts parts in the order of their needs, starts again what ends by itself, and stops them in reverse.
+
+    `run` is the folder for the lock, a `<name>.pid` for each process, and the state that `read_states` reads.
+    """
+
+    def __init__(self, parts: Sequence[Part], *, run: Path, backoff: Backoff | None = None) -> None:
+        self._parts = {part.name: part for part in parts}
+        self._needs = {part.name: tuple(part.needs) for part in parts}
+        self._run = run
+        self._backoff = backoff or Backoff()
+        self._lives = {name: Life() for name in self._parts}
+        self._changed_at = dict.fromkeys(self._parts, clock.now())
+        self._last_ends = dict.fromkeys(self._parts, "")
+
+    def supervise(self, stop: StopRequests) -> None:
+        """
+        Run the parts until somebody asks to stop; a second request kills what has not stopped yet.
+
+        To be called in the main thread. Raises OperatorError when another supervisor has the same folder.
+        """
+        with ExitStack() as closing:
+            closing.enter_context(_exclusive(self._run))
+            closing.callback((self._run / _STATE_FILE).unlink, missing_ok=True)
+            closing.callback(self._stop_all, stop)
+            self._write_states()
+            while not stop.requested:
+                if self._step(clock.monotonic()):
+                    self._write_states()
+                stop.wait(LOOK_SECONDS)
+
+    def _step(self, now: float) -> bool:
+        """Look at every part once, start what is due; tell whether anything changed."""
+        before = dict(self._lives)
+        for name in self._parts:
+            self._look(name, now)
+        for name in due(self._lives, self._needs, now):
+            self._start(name, now)
+        changed = {name for name, life in self._lives.items() if life is not before[name]}
+        self._changed_at.update(dict.fromkeys(changed, clock.now()))
+        return bool(changed)
+
+    def _look(self, name: str, now: float) -> None:
+        part, life = self._parts[name], self._lives[name]
+        if life.phase is Phase.DOWN:
+            return
+        if (end := part.end()) is not None:
+            self._note_end(name, end, now)
+        elif life.phase is Phase.STARTING and part.is_ready():
+            self._lives[name] = life.became_ready(now)
+            log.info("supervisor:part:ready", part=name)
+
+    def _start(self, name: str, now: float) -> None:
+        try:
+            self._parts[name].start()
+        except OperatorError:
+            log.exception("supervisor:part:unstartable", part=name)
+            self._note_end(name, "not started", now)
+            return
+        self._lives[name] = self._lives[name].started(now)
+        pid = self._parts[name].pid
+        log.info("supervisor:part:started", part=name, pid=pid)
+        if pid is not None:
+            write_durably(self._pid_file(name), f"{pid}\n".encode())
+
+    def _note_end(self, name: str, end: str, now: float) -> None:
+        self._lives[name] = life = self._lives[name].ended(now, self._backoff)
+        self._last_ends[name] = end
+        self._pid_file(name).unlink(missing_ok=True)
+        seconds = round(life.start_at - now, 1)
+        log.warning("supervisor:part:ended", part=name, end=end, failures=life.failures, seconds=seconds)
+
+    def _stop_all(self, stop: StopRequests) -> None:
+        """Stop in the reverse order of the needs: nothing loses what it still uses."""
+        log.info("supervisor:parts:stopping")
+        for name in reversed(_in_order(self._needs)):
+            if self._lives[name].phase is not Phase.DOWN:
+                self._stop(self._parts[name], stop)
+            self._lives[name] = self._lives[name].stopped(clock.monotonic())
+            self._pid_file(name).unlink(missing_ok=True)
+
+    def _stop(self, part: Part, stop: StopRequests) -> None:
+        part.stop()
+        hurried = stop.count > 1
+        if not (hurried or _ends_within(part, part.stop_seconds_max, stop)):
+            log.warning("supervisor:part:killed", part=part.name, seconds=part.stop_seconds_max)
+        if part.end() is None:
+            part.kill()
+            _ends_within(part, KILL_SECONDS_MAX, None)
+        log.info("supervisor:part:stopped", part=part.name, end=part.end())
+
+    def _pid_file(self, name: str) -> Path:
+        return self._run / f"{name}.pid"
+
+    def _write_states(self) -> None:
+        states = [
+            PartState(
+                name=name,
+                phase=life.phase,
+                pid=self._parts[name].pid if life.phase in {Phase.STARTING, Phase.UP} else None,
+                changed_at=self._changed_at[name],
+                failures=life.failures,
+                last_end=self._last_ends[name],
+            )
+            for name, life in self._lives.items()
+        ]
+        write_durably(self._run / _STATE_FILE, orjson.dumps(states))
+
+
+def read_states(run: Path) -> list[PartState]:
+    """Return what the parts of a running supervisor do; nothing when none runs with this folder."""
+    if not (run / _STATE_FILE).exists() or not _is_taken(run):
+        return []
+    try:
+        rows = orjson.loads((run / _STATE_FILE).read_bytes())
+    except FileNotFoundError:  # it stopped in between
+        return []
+    return [
+        PartState(**{**row, "phase": Phase(row["phase"]), "changed_at": datetime.fromisoformat(row["changed_at"])})
+        for row in rows
+    ]
+
+
+def _is_taken(run: Path) -> bool:
+    try:
+        with FileLock(run / _LOCK_FILE, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+@contextmanager
+def _exclusive(run: Path) -> Iterator[None]:
+    """Keep every other supervisor away from a folder."""
+    lock = FileLock(run / _LOCK_FILE)
+    try:
+        lock.acquire(timeout=LOCK_SECONDS_MAX)
+    except Timeout as error:
+        raise OperatorError(
+            f"Something is already running with {run.parent}.",
+            remedy="Stop it first, or choose another data directory.",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _ends_within(part: Part, seconds: float, stop: StopRequests | None) -> bool:
+    """Wait for a part to end; give up early when somebody asks a second time."""
+    deadline = clock.monotonic() + seconds
+    while part.end() is None:
+        if clock.monotonic() > deadline or (stop is not None and stop.count > 1):
+            return False
+        clock.sleep(LOOK_SECONDS)
+    return True
+
+
+def _in_order(needs: dict[str, tuple[str, ...]]) -> list[str]:
+    """Return the parts with what each needs before it."""
+    return list(TopologicalSorter(needs).static_order())
