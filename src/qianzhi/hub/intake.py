@@ -1,0 +1,261 @@
+"""The intake's HTTP door (ASGI): batches, images, receipts and the validation log of the sender."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from datetime import date  # noqa: TC003  # FastAPI reads annotations at run time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any, Final
+from uuid import UUID  # noqa: TC003  # likewise
+
+import orjson
+from fastapi import FastAPI, Query, Request, Response
+from fastapi import Path as PathParameter
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+import qianzhi
+from qianzhi.errors import QianzhiError
+from qianzhi.hub import blobs, bodies, feedback, problems
+from qianzhi.hub.gate import Gate
+from qianzhi.hub.problems import Problem
+from qianzhi.sealing.images import IMAGE_BYTES_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from typing import TypeVar
+
+    from qianzhi.hub.desk import Desk
+    from qianzhi.hub.identity import Sender
+
+    T = TypeVar("T")
+
+JSON: Final = "application/json"
+PAGE_MAX: Final = 10_000
+_ROW_ID_MIN: Final = -(2**63)
+
+_Regulator = Annotated[str, PathParameter(max_length=64)]
+_Digest = Annotated[str, PathParameter(pattern="^[0-9a-f]{64}$")]
+_UNKNOWN_BATCH: Final = Problem(
+    HTTPStatus.NOT_FOUND,
+    "batch-unknown",
+    "The hub holds no such batch of this institution.",
+    "Send it: nothing was lost by asking.",
+)
+_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/vnd.qianzhi.batch+zstd": {"schema": {"type": "string", "format": "binary"}},
+            JSON: {"schema": {"type": "object"}},
+        },
+    }
+}
+
+
+def build(desk: Desk) -> Gate:
+    """Return the ASGI application. Its description lies at /openapi.json; no page of it needs another machine."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        desk.close()
+
+    app = FastAPI(title="qianzhi hub", version=qianzhi.__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
+    _add_batches(app, desk)
+    _add_blobs(app, desk)
+    _add_feedback(app, desk)
+    app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(QianzhiError, _answer_error)
+    app.add_exception_handler(Exception, _answer_error)
+    return Gate(app)
+
+
+def _add_batches(app: FastAPI, desk: Desk) -> None:
+    @app.put("/v1/{regulator}/batches/{batch_id}", openapi_extra=_BODY)
+    async def put_batch(request: Request, regulator: _Regulator, batch_id: UUID) -> Response:
+        """Submit a batch; the answer is its receipt, and sending the same again gives the same receipt."""
+        sender = await _admit(request, desk, regulator)
+        if isinstance(sender, Problem):
+            return await _refuse(request, sender)
+        media_type = _media_type(request)
+        accepted = desk.served[regulator].intake.MEDIA_TYPES
+        if media_type not in accepted:
+            return await _refuse(request, _unsupported(accepted))
+        with desk.allowance.share() as share:
+            body = await bodies.read(
+                request, share, bytes_max=desk.limits.body_bytes_max, seconds_max=desk.limits.body_seconds_max
+            )
+            if isinstance(body, Problem):
+                return await _refuse(request, body)
+            answer = await desk.batch(
+                sender.institution_id, lambda: desk.reception.receive(sender, batch_id, body, media_type)
+            )
+        return _answer(answer) if isinstance(answer, Problem) else _json(answer.receipt)
+
+    @app.get("/v1/{regulator}/batches/{batch_id}")
+    async def get_receipt(request: Request, regulator: _Regulator, batch_id: UUID) -> Response:
+        """Read the receipt of a batch again."""
+        sender = await _admit(request, desk, regulator)
+        if isinstance(sender, Problem):
+            return _answer(sender)
+        receipt = await desk.query(lambda: desk.reception.receipt(sender, batch_id))
+        return _answer(_UNKNOWN_BATCH) if receipt is None else _json(receipt)
+
+
+def _add_blobs(app: FastAPI, desk: Desk) -> None:
+    @app.put("/v1/{regulator}/blobs/{digest}", status_code=HTTPStatus.NO_CONTENT)
+    async def put_blob(request: Request, regulator: _Regulator, digest: _Digest) -> Response:
+        """Send an image that rows will name; its address is its SHA-256 in hex."""
+        sender = await _admit(request, desk, regulator)
+        if isinstance(sender, Problem):
+            return await _refuse(request, sender)
+        with desk.allowance.share() as share:
+            body = await bodies.read(
+                request, share, bytes_max=IMAGE_BYTES_MAX, seconds_max=desk.limits.body_seconds_max
+            )
+            if isinstance(body, Problem):
+                return await _refuse(request, body)
+            problem = await desk.query(lambda: _store(desk, sender, digest, body, _media_type(request)))
+        return _answer(problem) if problem else Response(status_code=HTTPStatus.NO_CONTENT)
+
+    @app.head("/v1/{regulator}/blobs/{digest}")
+    async def head_blob(request: Request, regulator: _Regulator, digest: _Digest) -> Response:
+        """Ask whether an image is held already."""
+        sender = await _admit(request, desk, regulator)
+        if isinstance(sender, Problem):
+            return Response(status_code=sender.status, headers=sender.headers())
+        held = await desk.query(lambda: _is_held(desk, sender, digest))
+        return Response(status_code=HTTPStatus.OK if held else HTTPStatus.NOT_FOUND)
+
+
+def _add_feedback(app: FastAPI, desk: Desk) -> None:
+    @app.get("/v1/{regulator}/log")
+    async def get_log(
+        request: Request,
+        regulator: _Regulator,
+        *,
+        first: Annotated[date | None, Query(alias="from")] = None,
+        last: Annotated[date | None, Query(alias="to")] = None,
+        dataset: Annotated[str | None, Query(max_length=64)] = None,
+        page: Annotated[int, Query(ge=0, le=PAGE_MAX)] = 0,
+    ) -> Response:
+        """Read the validation log: each batch with its date, time, dataset and counts, the newest first."""
+        return await _read(
+            request,
+            desk,
+            regulator,
+            lambda session, sender: feedback.log(
+                session, sender.institution_id, regulator, first=first, last=last, dataset=dataset, page=page
+            ),
+        )
+
+    @app.get("/v1/{regulator}/log/{batch_id}/failed")
+    async def get_failed(
+        request: Request,
+        regulator: _Regulator,
+        batch_id: UUID,
+        after: Annotated[int, Query(ge=_ROW_ID_MIN, lt=2**63)] = _ROW_ID_MIN,
+    ) -> Response:
+        """Read the failed records of a batch, each with its content and its reasons, from the row id after `after`."""
+        return await _read(
+            request,
+            desk,
+            regulator,
+            lambda session, sender: feedback.failed(
+                session, sender.institution_id, desk.served[regulator], batch_id, after=after
+            ),
+        )
+
+    @app.get("/healthz")
+    async def get_health() -> Response:
+        """Tell whether the hub can take batches."""
+        problem = await desk.query(desk.ailment)
+        if problem is None:
+            return _json(orjson.dumps({"status": "ok", "regulators": sorted(desk.served)}))
+        return _json(orjson.dumps({"status": "failing", "why": problem}), HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+async def _admit(request: Request, desk: Desk, regulator: str) -> Sender | Problem:
+    if regulator not in desk.served:
+        return problems.of_status(HTTPStatus.NOT_FOUND)
+    authorization = request.headers.get("authorization")
+    return await desk.query(lambda: desk.doorkeeper.admit(authorization, regulator))
+
+
+async def _read(request: Request, desk: Desk, regulator: str, reading: Callable[[Any, Sender], Any]) -> Response:
+    """Answer with what `reading` gives for a session and the sender; None means that there is no such batch."""
+    sender = await _admit(request, desk, regulator)
+    if isinstance(sender, Problem):
+        return _answer(sender)
+
+    def read() -> Any:  # noqa: ANN401  # JSON
+        with desk.pool.connection() as session:
+            return reading(session, sender)
+
+    found = await desk.query(read)
+    return _answer(_UNKNOWN_BATCH) if found is None else _json(orjson.dumps(found))
+
+
+def _store(desk: Desk, sender: Sender, digest: str, body: bodies.Body, media_type: str) -> Problem | None:
+    problem = blobs.misfit(body, bytes.fromhex(digest), media_type)
+    if problem is not None:
+        return problem
+    with desk.pool.connection() as session:
+        return blobs.store(session, desk.files, sender.institution_id, body, media_type)
+
+
+def _is_held(desk: Desk, sender: Sender, digest: str) -> bool:
+    with desk.pool.connection() as session:
+        return blobs.is_held(session, sender.institution_id, bytes.fromhex(digest))
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _unsupported(accepted: tuple[str, ...]) -> Problem:
+    return Problem(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "media-type",
+        "The hub does not read this kind of body.",
+        f"Send one of {', '.join(accepted)}, and say so in Content-Type.",
+    )
+
+
+def _json(content: bytes, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    return Response(content, status_code=status, media_type=JSON)
+
+
+def _answer(problem: Problem) -> Response:
+    return Response(
+        problem.encode(), status_code=problem.status, media_type=problems.MEDIA_TYPE, headers=problem.headers()
+    )
+
+
+async def _refuse(request: Request, problem: Problem) -> Response:
+    await bodies.drain(request)
+    return _answer(problem)
+
+
+async def _answer_http(request: Request, error: Exception) -> Response:
+    status = HTTPStatus(error.status_code) if isinstance(error, HTTPException) else HTTPStatus.NOT_FOUND
+    response = await _refuse(request, problems.of_status(status))
+    if isinstance(error, HTTPException) and error.headers:
+        response.headers.update(error.headers)
+    return response
+
+
+async def _answer_invalid(request: Request, error: Exception) -> Response:
+    # What was sent stays out of the answer: an address may hold anything.
+    names = {str(part["loc"][-1]) for part in error.errors()} if isinstance(error, RequestValidationError) else set()
+    return await _refuse(
+        request,
+        problems.invalid(f"A parameter cannot be read: {', '.join(sorted(names))}.", "Look at /openapi.json."),
+    )
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    request.state.error = error
+    return _answer(problems.of_error(error) if isinstance(error, QianzhiError) else problems.internal())

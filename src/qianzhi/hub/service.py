@@ -1,0 +1,122 @@
+"""What `qianzhi hub run` keeps running: PostgreSQL when it is ours, the intake, the watch."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from qianzhi.db.server import connect, pool
+from qianzhi.errors import QianzhiError
+from qianzhi.hub import assembly, watch
+from qianzhi.regulators import regulator
+from qianzhi.runtime import clock
+from qianzhi.runtime.certificates import is_renewal_due
+from qianzhi.runtime.home import End, Home
+from qianzhi.runtime.logs import configure_logs
+from qianzhi.runtime.parts import Process, Service
+from qianzhi.runtime.server import serve
+from qianzhi.runtime.sources import load_settings
+from qianzhi.runtime.stopping import StopRequests, follow_supervisor
+from qianzhi.runtime.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from qianzhi.hub.gate import Gate
+    from qianzhi.runtime.parts import Part
+    from qianzhi.runtime.settings import Settings
+
+DATABASE_PART: Final = "postgresql"
+INTAKE_PART: Final = "intake"
+WATCH_PART: Final = "watch"
+WATCH_SECONDS: Final = 60.0
+STATEMENT_SECONDS_MAX: Final = 100.0
+SESSION_SECONDS_MAX: Final = 10.0
+"""How long a request waits for a session before it is told to come again."""
+
+log = structlog.stdlib.get_logger()
+
+
+def supervise(home: Home, settings: Settings) -> None:
+    """Run every part of the hub until asked to stop."""
+    rooms = home.existing(End.HUB)
+    configure_logs("hub", rooms.log, settings.log)
+    assembly.store(home).sweep()
+    with StopRequests() as stop:
+        Supervisor(parts(home, settings), run=rooms.run).supervise(stop)
+
+
+def parts(home: Home, settings: Settings) -> list[Part]:
+    """Return the parts in the order of their needs."""
+    cluster = assembly.cluster(home, settings)
+    needs = (DATABASE_PART,) if cluster else ()
+    ours: list[Part] = []
+    if cluster is not None:
+        ours.append(Service(DATABASE_PART, starter=cluster.start, runs=cluster.running, stopper=cluster.stop))
+    for name in (INTAKE_PART, WATCH_PART):
+        command = [sys.executable, "-m", "qianzhi", "hub", name, "--home", str(home.path)]
+        ours.append(Process(name, command, needs=needs))
+    return ours
+
+
+def take_in(home: Home, settings: Settings) -> None:
+    """Be the process that the intake's workers belong to."""
+    follow_supervisor()
+    configure_logs(INTAKE_PART, home.existing(End.HUB).log, settings.log)
+    serve(partial(open_intake, str(home.path)), assembly.listener(home, settings, clock.now()))
+
+
+def open_intake(home: str) -> Gate:
+    """Open the intake within one worker process."""
+    # The process that the workers belong to needs none of what they load.
+    from qianzhi.hub.desk import SESSIONS_MAX, open_desk
+    from qianzhi.hub.intake import build
+
+    place = Home(Path(home))
+    settings = load_settings(place)
+    configure_logs(INTAKE_PART, place.existing(End.HUB).log, settings.log)
+    dsn = assembly.owner_dsn(place, settings)
+    connect(dsn, application="qianzhi intake").close()  # waits for a server that starts; a request waits less
+    sessions = pool(
+        dsn,
+        application="qianzhi intake",
+        size_max=SESSIONS_MAX,
+        statement_timeout_seconds=STATEMENT_SECONDS_MAX,
+        wait_seconds=SESSION_SECONDS_MAX,
+    )
+    return build(
+        open_desk(
+            sessions,
+            assembly.store(place),
+            assembly.regulators(settings),
+            limits=assembly.limits(settings),
+            kinds=assembly.kinds(settings),
+        )
+    )
+
+
+def keep_watch(home: Home, settings: Settings) -> None:
+    """Be the process that notices what did not come."""
+    follow_supervisor()
+    configure_logs(WATCH_PART, home.existing(End.HUB).log, settings.log)
+    with StopRequests() as stop:
+        while not stop.requested:
+            look(home, settings)
+            stop.wait(WATCH_SECONDS)
+
+
+def look(home: Home, settings: Settings) -> None:
+    """Do what is due of the watch; what fails is logged and done at the next look."""
+    try:
+        with connect(assembly.owner_dsn(home, settings), application="qianzhi watch") as session:
+            for key in assembly.regulators(settings):
+                watch.tick(session, regulator(key), clock.now())
+                session.commit()
+        shown = assembly.identity(home, settings, clock.now())
+    except QianzhiError:
+        log.exception("watch:look:failed")
+        return
+    if is_renewal_due(shown, now=clock.now()):
+        log.warning("watch:certificate:ending", due_at=shown.expires_at)
