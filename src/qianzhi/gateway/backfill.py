@@ -47,12 +47,12 @@ def backfill(
                 missed = arrivals.missing(
                     connection, lane.lane_id, lane.regulator, known, after=after, limit=limit, now=clock.now()
                 )
-                if not missed:
+                if missed.is_empty():
                     connection.rollback()
                     break
                 arrivals.put(connection, lane.lane_id, missed)
                 connection.commit()
-                after = missed[-1].row_id
+                after = int(missed["row_id"][-1])
                 done = dispatcher.advance(CycleKind.BACKFILL, clock.now(), datasets={lane.dataset})
                 moved += done.moved_count
                 tell(f"{lane.dataset}: {moved} rows")

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 import structlog
 
-from qianzhi.checks.state import KEY
 from qianzhi.db.server import connect
 from qianzhi.errors import QianzhiError
 from qianzhi.gateway import order, staging
 from qianzhi.gateway.deliver import Courier, Delivered, Delivery, quarantine_findings, recalled
-from qianzhi.gateway.seal import NO_KEYS, Chunk, Sealed, Sealer
+from qianzhi.gateway.seal import NO_KEYS, Chunk, Sealed, Sealer, Span
 from qianzhi.ledger import arrivals, batches, findings, held, lanes
 from qianzhi.ledger.batches import Cycle, CycleKind, RowOutcome
 from qianzhi.runtime import clock
@@ -78,8 +77,9 @@ class Dispatcher:
                 self._couriers.put(courier)
             self._door = destination.open_door()
             stack.callback(self._door.close)
+            arrivals.follow_indexes(self._connection)
             self._lanes = lanes.lanes_of(self._connection, destination.name, destination.regulator)
-            self._connection.rollback()
+            self._connection.commit()
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Dispatcher:
@@ -216,6 +216,7 @@ class LaneRun:
 
     def work(self, cycle: Cycle) -> int:
         """Take each row of the lane that may go now; return how many rows moved."""
+        self._sealer.forget_parents()
         leave = self._behind(cycle)
         moved, after = 0, 0
         flight: Flight = deque()
@@ -250,18 +251,18 @@ class LaneRun:
         self._has_split |= delivery.ended is Delivered.SPLIT
         self._note(self.dataset.name, sealed.batch.row_count)
 
-    def _behind(self, cycle: Cycle) -> list[int]:
-        """Rows that come behind another waiting row of their key."""
-        repeated = arrivals.later_rows(self._connection, self._lane.lane_id, cycle.cut_off)
-        row_ids = sorted(row_id for group in repeated.values() for row_id in group)
-        later: list[int] = []
-        if row_ids:
+    def _behind(self, cycle: Cycle) -> pl.Series:
+        """Return the rows that come behind another waiting row of their key."""
+        repeated = arrivals.repeated_rows(self._connection, self._lane.lane_id, cycle.cut_off)
+        later = repeated["row_id"].clear()
+        if not repeated.is_empty():
+            row_ids = repeated["row_id"].sort()
             raw = staging.rows_of(self._connection, self._lane.regulator, self.dataset, row_ids)
-            later = order.behind(raw, repeated.values(), self.dataset).to_list()
+            later = order.behind(raw, repeated, self.dataset)
         self._connection.rollback()
         return later
 
-    def _seal(self, cycle: Cycle, after: int, leave: list[int], flight: Flight) -> Chunk | None:
+    def _seal(self, cycle: Cycle, after: int, leave: pl.Series, flight: Flight) -> Chunk | None:
         """
         Seal the next chunk; where that fails, a smaller one, down to the one row that then stands aside.
 
@@ -269,17 +270,10 @@ class LaneRun:
         """
         limit = self._workplace.chunk_rows
         while True:
-            in_flight = pl.concat([NO_KEYS, *(sealed.rows.select(KEY) for sealed, _ in flight)])
+            in_flight = pl.concat([NO_KEYS, *(sealed.keys for sealed, _ in flight)])
             try:
-                return self._sealer.seal_next(
-                    cycle,
-                    self._door,
-                    after=after,
-                    leave=leave,
-                    in_flight=in_flight,
-                    limit=limit,
-                    now=clock.now(),
-                )
+                span = Span(after, leave, limit)
+                return self._sealer.seal_next(cycle, self._door, span, in_flight, now=clock.now())
             except (QianzhiError, OSError):
                 self._connection.rollback()
                 raise
@@ -290,26 +284,29 @@ class LaneRun:
                     return self._set_aside(cycle, after, leave)
                 limit = max(1, limit // 8)
 
-    def _set_aside(self, cycle: Cycle, after: int, leave: list[int]) -> Chunk | None:
+    def _set_aside(self, cycle: Cycle, after: int, leave: pl.Series) -> Chunk | None:
         lane_id = self._lane.lane_id
         taken = arrivals.take(self._connection, lane_id, after=after, cut_off=cycle.cut_off, leave=leave, limit=1)
-        row_ids = pl.Series("row_id", [arrival.row_id for arrival in taken], dtype=pl.Int64)
+        row_ids = taken["row_id"]
         batches.add_outcomes(self._connection, lane_id, row_ids, RowOutcome.QUARANTINED)
         findings.record(
             self._connection, lane_id, quarantine_findings(row_ids), "gateway", batch_id=None, now=clock.now()
         )
         self._connection.commit()
-        return Chunk(taken[-1].row_id, len(taken), None) if taken else None
+        return None if taken.is_empty() else Chunk(int(row_ids[-1]), taken.height, None)
 
 
 def backstop(connection: psycopg.Connection, lane: Lane, destination: Destination) -> int:
     """Let staged rows arrive that the ledger has never heard of; return how many. Commits in bounded steps."""
     dataset = destination.regulator.dataset(lane.dataset)
     after, found = 0, 0
-    while missed := arrivals.missing(
-        connection, lane.lane_id, lane.regulator, dataset, after=after, limit=BACKSTOP_ROWS, now=clock.now()
-    ):
+    while True:
+        missed = arrivals.missing(
+            connection, lane.lane_id, lane.regulator, dataset, after=after, limit=BACKSTOP_ROWS, now=clock.now()
+        )
+        if missed.is_empty():
+            connection.rollback()
+            return found
         arrivals.put(connection, lane.lane_id, missed)
         connection.commit()
-        after, found = missed[-1].row_id, found + len(missed)
-    return found
+        after, found = int(missed["row_id"][-1]), found + missed.height

@@ -13,7 +13,7 @@ import polars as pl
 import structlog
 
 from qianzhi.checks.parse import parse
-from qianzhi.checks.state import rows_of
+from qianzhi.checks.state import changes_of
 from qianzhi.errors import OperatorError, RetryableError, SenderError
 from qianzhi.gateway.seal import Sealed, blobs_of
 from qianzhi.gateway.settle import settle
@@ -158,7 +158,7 @@ class Courier:
                     sealed.batch.cycle_id,
                     self.door,
                     split_from=sealed.batch.batch_id,
-                    connection=self._connection,
+                    session=self._connection,
                 )
         self._connection.commit()
         self._workplace.spool.remove(sealed.batch.batch_id)
@@ -196,5 +196,5 @@ def recalled(batch: Batch, workplace: Workplace, destination: Destination) -> Se
     content = workplace.spool.read(batch.batch_id, batch.digest)
     opened = open_envelope(content)
     dataset = destination.regulator.dataset(opened.manifest.dataset)
-    rows = rows_of(opened.rows, parse(opened.rows, dataset).typed, dataset)
+    rows = changes_of(opened.rows, parse(opened.rows, dataset).typed, dataset)
     return Sealed(batch, opened.manifest, content, rows, blobs_of(opened.rows, dataset))

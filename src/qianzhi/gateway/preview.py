@@ -6,25 +6,22 @@ from typing import TYPE_CHECKING
 
 from qianzhi.checks.checker import checker
 from qianzhi.checks.findings import concat
-from qianzhi.db.queries import load
 from qianzhi.gateway import images, staging
-from qianzhi.ledger import lanes
+from qianzhi.ledger import arrivals, lanes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
     import polars as pl
-    import psycopg
 
+    from qianzhi.db.server import Session
     from qianzhi.gateway.destination import Destination, Workplace
     from qianzhi.ledger.lanes import Lane
 
-_SQL = load("qianzhi.ledger", "arrivals.sql")
-
 
 def preview(
-    connection: psycopg.Connection, workplace: Workplace, destination: Destination, *, as_of: datetime
+    connection: Session, workplace: Workplace, destination: Destination, *, as_of: datetime
 ) -> Iterator[tuple[str, int, pl.DataFrame]]:
     """Yield, dataset by dataset, how many rows wait and what the rules find in them (columns of findings.SCHEMA)."""
     for lane in lanes.lanes_of(connection, destination.name, destination.regulator):
@@ -35,23 +32,19 @@ def preview(
         yield lane.dataset, sum(count for count, _ in found), concat(frame for _, frame in found)
 
 
-def _waiting(connection: psycopg.Connection, lane: Lane, limit: int) -> Iterator[list[int]]:
+def _waiting(connection: Session, lane: Lane, limit: int) -> Iterator[pl.Series]:
     after = 0
-    while True:
-        parameters = {"lane_id": lane.lane_id, "after": after, "limit": limit}
-        row_ids = [row_id for (row_id,) in connection.execute(_SQL.peek, parameters)]
-        if not row_ids:
-            return
+    while (row_ids := arrivals.peek(connection, lane.lane_id, after=after, limit=limit)).len():
         yield row_ids
-        after = row_ids[-1]
+        after = int(row_ids[-1])
 
 
 def _checked(
-    connection: psycopg.Connection,
+    connection: Session,
     workplace: Workplace,
     destination: Destination,
     lane: Lane,
-    row_ids: list[int],
+    row_ids: pl.Series,
     as_of: datetime,
 ) -> tuple[int, pl.DataFrame]:
     dataset = destination.regulator.dataset(lane.dataset)

@@ -10,10 +10,10 @@ import polars as pl
 
 from qianzhi.checks import findings as findings_of
 from qianzhi.checks.checker import checker
-from qianzhi.checks.state import KEY, NEW, reference_keys, rows_of
+from qianzhi.checks.state import KEY, NEW, changes_of, reference_keys
 from qianzhi.gateway import staging
 from qianzhi.gateway.images import carry
-from qianzhi.gateway.triage import Parents, Surroundings, Triage, triage
+from qianzhi.gateway.triage import Parents, Surroundings, Triage, everything_goes, triage
 from qianzhi.ledger import arrivals, batches, held, keys
 from qianzhi.ledger import findings as ledger_findings
 from qianzhi.ledger.batches import Batch, RowOutcome
@@ -21,20 +21,19 @@ from qianzhi.sealing.envelopes import Manifest, blob_column, digest
 from qianzhi.specs.model import RuleKind, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import datetime
     from uuid import UUID
 
-    import psycopg
-
     from qianzhi.checks.checker import Checked
+    from qianzhi.db.server import Session
     from qianzhi.gateway.destination import Destination, Workplace
-    from qianzhi.ledger.arrivals import Arrival
     from qianzhi.ledger.batches import Cycle
     from qianzhi.ledger.lanes import Lane
     from qianzhi.regulators.protocols import Door
     from qianzhi.specs.model import Dataset
 
+PARENTS_KNOWN_MAX = 1_000_000  # keys remembered between chunks, 16 bytes each
 NO_KEYS = pl.DataFrame(schema=dict.fromkeys(KEY, pl.Int64))
 _ROW_KINDS = frozenset({RuleKind.ROW, RuleKind.BATCH})
 
@@ -46,8 +45,13 @@ class Sealed:
     batch: Batch
     manifest: Manifest
     content: bytes
-    rows: pl.DataFrame  # of state.rows_of
+    rows: pl.DataFrame  # of state.changes_of; only row_id where no state is judged
     blobs: tuple[bytes, ...]
+
+    @property
+    def keys(self) -> pl.DataFrame:
+        """The keys of its rows (key_hash, key_check); none where no state is judged."""
+        return self.rows.select(KEY) if KEY[0] in self.rows.columns else NO_KEYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,80 +71,90 @@ class _Judged:
     triage: Triage
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which rows of a lane a chunk is taken from: behind an id, but for those to leave, at most so many."""
+
+    after: int
+    leave: pl.Series  # row_id
+    limit: int
+
+
 class Sealer:
-    """Seals the chunks of one lane. Holds no state between chunks but its connections and compiled rules."""
+    """Seals the chunks of one lane. Holds no state between chunks but its connection, compiled rules and known parents."""
 
     def __init__(
         self,
-        connection: psycopg.Connection,
+        session: Session,
         workplace: Workplace,
         destination: Destination,
         lane: Lane,
         parents: Mapping[str, int],
     ) -> None:
-        self._connection = connection
+        self._session = session
         self._workplace = workplace
         self._destination = destination
         self.lane = lane
         self._parents = parents  # lane_id by dataset
+        self._accepted: dict[int, pl.DataFrame] = {}  # keys of parents known to be live, by lane_id
         self.dataset: Dataset = destination.regulator.dataset(lane.dataset)
         self._checker = checker(destination.regulator, self.dataset)
 
+    def forget_parents(self) -> None:
+        """Look parents up anew: between two passes some may have been revoked."""
+        self._accepted.clear()
+
     def seal_next(
-        self,
-        cycle: Cycle,
-        door: Door,
-        *,
-        after: int,
-        leave: Sequence[int],
-        in_flight: pl.DataFrame,
-        limit: int,
-        now: datetime,
+        self, cycle: Cycle, door: Door, span: Span, in_flight: pl.DataFrame, *, now: datetime
     ) -> Chunk | None:
         """
-        Take the next rows behind the id `after`, decide about each, and seal those that go.
+        Take the next rows of a span, decide about each, and seal those that go.
 
         Returns None when no row is left. The commit at the end is the promise: before it nothing has happened,
         after it every row taken has its place. Raises OSError when the disk is full; the transaction is the
         caller's to roll back.
         """
         taken = arrivals.take(
-            self._connection, self.lane.lane_id, after=after, cut_off=cycle.cut_off, leave=leave, limit=limit
+            self._session,
+            self.lane.lane_id,
+            after=span.after,
+            cut_off=cycle.cut_off,
+            leave=span.leave,
+            limit=span.limit,
         )
-        if not taken:
-            self._connection.rollback()
+        if taken.is_empty():
+            self._session.rollback()
             return None
-        judged = self._judge(cycle, [arrival.row_id for arrival in taken], in_flight)
+        judged = self._judge(cycle, taken["row_id"], in_flight)
         self._place(judged.triage, taken)
         sealed = self._seal(judged, cycle, door)
         self._record(judged, sealed, now=now)
-        self._connection.commit()
-        moved = len(taken) - judged.triage.deferred.len()
-        return Chunk(taken[-1].row_id, moved, sealed)
+        self._session.commit()
+        return Chunk(int(taken["row_id"][-1]), taken.height - judged.triage.deferred.len(), sealed)
 
-    def _judge(self, cycle: Cycle, row_ids: Sequence[int], in_flight: pl.DataFrame) -> _Judged:
-        raw = staging.rows_of(self._connection, self.lane.regulator, self.dataset, row_ids)
+    def _judge(self, cycle: Cycle, row_ids: pl.Series, in_flight: pl.DataFrame) -> _Judged:
+        raw = staging.rows_of(self._session, self.lane.regulator, self.dataset, row_ids)
         raw = staging.mapped(raw, self.dataset, self._destination.maps)
         checked = self._checker.check(raw, as_of=cycle.as_of, kinds=self._destination.kinds & _ROW_KINDS)
         carried, image_findings = carry(raw, self.dataset, self._workplace.blobs, self._workplace.paths)
         found = findings_of.concat([checked.findings, image_findings])
-        rows = rows_of(raw, checked.typed, self.dataset)
-        rejected = found.filter(pl.col("severity") == Severity.ERROR.value)["row_id"].unique()
+        if RuleKind.STATE not in self._destination.kinds:
+            rows = raw.select("row_id")
+            return _Judged(carried, rows, found, everything_goes(rows))
+        rows = changes_of(raw, checked.typed, self.dataset)
         around = self._surroundings(checked, rows, in_flight, cycle.as_of)
-        decided = triage(rows, rejected, around, self.dataset)
+        decided = triage(rows, findings_of.rejecting(found), around, self.dataset)
         return _Judged(carried, rows, findings_of.concat([found, decided.findings]), decided)
 
     def _surroundings(
         self, checked: Checked, rows: pl.DataFrame, in_flight: pl.DataFrame, as_of: datetime
     ) -> Surroundings:
-        lane_id = self.lane.lane_id
-        if RuleKind.STATE not in self._destination.kinds:
-            accepted = rows.select(*KEY, live=rows["operation"] != NEW)
-            return Surroundings(lane_id, accepted, _no_held(), in_flight, ())
+        # What is new needs no state of its own: whether its key is taken is for the regulator to say.
+        asking = rows.filter(pl.col("operation") != NEW)
         return Surroundings(
-            lane_id,
-            keys.states_of(self._connection, lane_id, rows),
-            held.held_of(self._connection, lane_id, rows),
+            self.lane.lane_id,
+            keys.states_of(self._session, self.lane.lane_id, asking),
+            held.held_of(self._session, self.lane.lane_id, rows),
             in_flight,
             tuple(self._pointed_at(checked, as_of)),
         )
@@ -154,34 +168,41 @@ class Sealer:
             applies = self._checker.applies(checked, reference, as_of=as_of)
             named = reference_keys(checked.raw, reference, parent, applies)
             lane_id = self._parents[reference.to]
-            found.append(Parents(reference, lane_id, named, keys.states_of(self._connection, lane_id, named)))
+            found.append(Parents(reference, lane_id, named, self._live(lane_id, named)))
         return found
 
-    def _place(self, decided: Triage, taken: Sequence[Arrival]) -> None:
+    def _live(self, lane_id: int, named: pl.DataFrame) -> pl.DataFrame:
+        """Return those of the named keys that are live (key_hash, key_check, live); asks the ledger once for each."""
+        known = self._accepted.get(lane_id, NO_KEYS)
+        unknown = named.join(known, on=KEY, how="anti")
+        if not unknown.is_empty():
+            asked = keys.states_of(self._session, lane_id, unknown)
+            known = pl.concat([known if known.height < PARENTS_KNOWN_MAX else NO_KEYS, asked.filter("live").select(KEY)])
+            self._accepted[lane_id] = known
+        return known.with_columns(live=pl.lit(value=True))
+
+    def _place(self, decided: Triage, taken: pl.DataFrame) -> None:
         """Give every row that does not go its place in the ledger."""
-        lane_id, connection = self.lane.lane_id, self._connection
-        by_id = {arrival.row_id: arrival for arrival in taken}
-        arrivals.put(connection, lane_id, [by_id[row_id] for row_id in decided.deferred])
-        held.drop(connection, lane_id, decided.superseded)
-        batches.add_outcomes(connection, lane_id, decided.superseded, RowOutcome.SUPERSEDED)
-        batches.add_outcomes(connection, lane_id, decided.nothing_to_revoke, RowOutcome.NOTHING_TO_REVOKE)
-        waiting = decided.waiting
-        grouping = pl.Series(
-            "key_text_hash", [by_id[row_id].key_text_hash for row_id in waiting["row_id"]], dtype=pl.Int64
-        )
-        held.hold(connection, lane_id, waiting.with_columns(grouping))
+        lane_id, session = self.lane.lane_id, self._session
+        arrivals.put(session, lane_id, taken.join(decided.deferred.to_frame(), on="row_id", how="semi"))
+        held.drop(session, lane_id, decided.superseded)
+        batches.add_outcomes(session, lane_id, decided.superseded, RowOutcome.SUPERSEDED)
+        batches.add_outcomes(session, lane_id, decided.nothing_to_revoke, RowOutcome.NOTHING_TO_REVOKE)
+        held.hold(session, lane_id, decided.waiting.join(taken.select("row_id", "key_text_hash"), on="row_id"))
 
     def _seal(self, judged: _Judged, cycle: Cycle, door: Door) -> Sealed | None:
-        going = judged.triage.go
+        going, promoted = judged.triage.go, judged.triage.promoted
         if not going.len():
             return None
-        raw = _promoted(judged.raw, judged.triage.promoted, self.dataset)
-        raw = raw.filter(pl.col("row_id").is_in(going.implode()))
-        rows = judged.rows.filter(pl.col("row_id").is_in(going.implode())).with_columns(
-            operation=pl.when(pl.col("row_id").is_in(judged.triage.promoted.implode()))
-            .then(pl.lit(NEW))
-            .otherwise("operation")
-        )
+        raw, rows = judged.raw, judged.rows
+        if going.len() < raw.height:
+            raw = raw.join(going.to_frame(), on="row_id", how="semi", maintain_order="left")
+            rows = rows.join(going.to_frame(), on="row_id", how="semi")
+        if promoted.len():
+            is_promoted = pl.col("row_id").is_in(promoted.implode())
+            change = self.dataset.change
+            raw = raw.with_columns(pl.when(is_promoted).then(pl.lit(change.new)).otherwise(change.field).alias(change.field))
+            rows = rows.with_columns(operation=pl.when(is_promoted).then(pl.lit(NEW)).otherwise("operation"))
         return self.seal_rows(raw, rows, cycle.as_of, cycle.cycle_id, door)
 
     def seal_rows(
@@ -193,7 +214,7 @@ class Sealer:
         door: Door,
         *,
         split_from: UUID | None = None,
-        connection: psycopg.Connection | None = None,
+        session: Session | None = None,
     ) -> Sealed:
         """Encode rows, keep the bytes, and enter the batch in a session that its owner commits (by default ours)."""
         regulator = self._destination.regulator
@@ -220,7 +241,7 @@ class Sealer:
         # The bytes first: a commit without them would promise what cannot be kept.
         self._workplace.spool.write(batch.batch_id, content)
         batches.seal(
-            connection or self._connection, batch, raw["row_id"], byte_count=len(content), split_from=split_from
+            session or self._session, batch, raw["row_id"], byte_count=len(content), split_from=split_from
         )
         return Sealed(batch, manifest, content, rows, blobs_of(raw, self.dataset))
 
@@ -230,7 +251,7 @@ class Sealer:
         )
         batch_id = sealed.batch.batch_id if sealed else None
         ledger_findings.record(
-            self._connection, self.lane.lane_id, told, "gateway", batch_id=batch_id, now=now
+            self._session, self.lane.lane_id, told, "gateway", batch_id=batch_id, now=now
         )
 
 
@@ -239,19 +260,3 @@ def blobs_of(raw: pl.DataFrame, dataset: Dataset) -> tuple[bytes, ...]:
     columns = [blob_column(field.name) for field in dataset.fields if field.image]
     texts = {text for name in columns for text in raw[name].drop_nulls().unique().to_list()}
     return tuple(sorted(bytes.fromhex(text) for text in texts))
-
-
-def _promoted(raw: pl.DataFrame, row_ids: pl.Series, dataset: Dataset) -> pl.DataFrame:
-    if not row_ids.len():
-        return raw
-    change = dataset.change
-    return raw.with_columns(
-        pl.when(pl.col("row_id").is_in(row_ids.implode()))
-        .then(pl.lit(change.new))
-        .otherwise(change.field)
-        .alias(change.field)
-    )
-
-
-def _no_held() -> pl.DataFrame:
-    return NO_KEYS.with_columns(row_id=pl.lit(None, pl.Int64))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from qianzhi.checks.state import REVOKE, STATE
+from qianzhi.checks.state import REVOKE
 from qianzhi.ledger import batches, findings, keys
 
 if TYPE_CHECKING:
@@ -44,9 +44,9 @@ def settle(
 
 
 def accepted_states(rows: pl.DataFrame, rejected: pl.Series) -> pl.DataFrame:
-    """Return the STATE that each key has after its accepted row; a batch holds a key once."""
+    """Return the KEY_STATE that each key has after its accepted row; a batch holds a key once."""
     return (
         rows.filter(pl.col("operation").is_not_null() & ~pl.col("row_id").is_in(rejected.implode()))
         .with_columns(live=pl.col("operation") != REVOKE)
-        .select(*STATE.names())
+        .select(*keys.KEY_STATE.names())
     )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, LiteralString, cast
+from typing import TYPE_CHECKING, cast
 
 import polars as pl
 from psycopg import sql
 
-from qianzhi.db import arrow
+from qianzhi.db import arrow, numbers
 from qianzhi.db.queries import load
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from qianzhi.codes.mapping import CodeMap
     from qianzhi.db.server import Session
@@ -21,9 +21,9 @@ _SQL = load("qianzhi.gateway", "staging.sql")
 _DENSE = 2  # ids are read as a range while it holds at most this many rows for each one wanted
 
 
-def rows_of(connection: Session, regulator: str, dataset: Dataset, row_ids: Sequence[int]) -> pl.DataFrame:
+def rows_of(connection: Session, regulator: str, dataset: Dataset, row_ids: pl.Series) -> pl.DataFrame:
     """Return staged rows as a raw frame, ascending by row_id. `row_ids` must be ascending and not empty."""
-    first, last = row_ids[0], row_ids[-1]
+    first, last = int(row_ids[0]), int(row_ids[-1])
     names: dict[str, sql.Composable] = {
         "table": sql.Identifier(regulator, dataset.name),
         "columns": sql.SQL(", ").join(
@@ -31,17 +31,14 @@ def rows_of(connection: Session, regulator: str, dataset: Dataset, row_ids: Sequ
             for field in dataset.fields
         ),
     }
-    if last - first < _DENSE * len(row_ids):
+    if last - first < _DENSE * row_ids.len():
         statement = sql.SQL(_SQL.rows_between).format(**names, first=sql.Literal(first), last=sql.Literal(last))
-        frame = _read(connection, statement, dataset)
-        return frame.join(pl.DataFrame({"row_id": pl.Series(row_ids, dtype=pl.Int64)}), on="row_id", how="semi")
-    statement = sql.SQL(_SQL.rows_of).format(**names, row_ids=sql.Literal(list(row_ids)))
-    return _read(connection, statement, dataset)
-
-
-def _read(connection: Session, statement: sql.Composed, dataset: Dataset) -> pl.DataFrame:
-    # Composed of named queries and quoted identifiers only, hence as trusted as a literal.
-    return arrow.read(connection, statement.as_string(connection), schema=raw_schema(dataset))
+        frame = arrow.read(connection, statement, schema=raw_schema(dataset))
+        if frame.height == row_ids.len():
+            return frame
+        return frame.join(row_ids.to_frame("row_id"), on="row_id", how="semi", maintain_order="left")
+    statement = sql.SQL(_SQL.rows_of).format(**names, row_ids=sql.Literal(numbers.array_text(row_ids)))
+    return arrow.read(connection, statement, schema=raw_schema(dataset))
 
 
 def raw_schema(dataset: Dataset) -> pl.Schema:

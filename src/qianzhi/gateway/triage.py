@@ -43,7 +43,7 @@ class Parents:
     reference: Reference
     lane_id: int
     keys: pl.DataFrame  # of state.reference_keys
-    states: pl.DataFrame  # STATE of those keys
+    states: pl.DataFrame  # key_hash, key_check, live: of those keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Surroundings:
     """What the ledger knows about the keys of a chunk."""
 
     lane_id: int
-    states: pl.DataFrame  # STATE of the rows' own keys
+    states: pl.DataFrame  # key_hash, key_check, live: of the rows that modify or revoke
     held: pl.DataFrame  # key_hash, key_check, row_id of held rows with one of these keys
     in_flight: pl.DataFrame  # key_hash, key_check of rows that were sent and have no receipt yet
     parents: Sequence[Parents]
@@ -72,7 +72,7 @@ class Triage:
 
 def triage(rows: pl.DataFrame, rejected: pl.Series, around: Surroundings, dataset: Dataset) -> Triage:
     """
-    Decide for each row (columns of `state.rows_of`).
+    Decide for each row (columns of `state.changes_of`).
 
     `rejected` are rows with an error already: they go as they are, so that the regulator's verdict names every
     error at once, and no operation or reference of theirs is judged.
@@ -102,6 +102,12 @@ def triage(rows: pl.DataFrame, rejected: pl.Series, around: Surroundings, datase
         superseded=_superseded(around.held, taking_over),
         findings=_unaccepted_findings(pl.concat([promoted["row_id"], ended["row_id"]]), dataset),
     )
+
+
+def everything_goes(rows: pl.DataFrame) -> Triage:
+    """Return the decision of a gateway that keeps no states: every row goes."""
+    none = rows["row_id"].clear()
+    return Triage(rows["row_id"], none, pl.DataFrame(schema=WAITING), none, none, none, findings_of.empty())
 
 
 def _known(rows: pl.DataFrame, rejected: pl.Series, around: Surroundings) -> pl.DataFrame:

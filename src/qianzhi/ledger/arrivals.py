@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import psycopg
+import polars as pl
 from psycopg import sql
 
+from qianzhi.db import numbers
 from qianzhi.db.queries import load
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
+    from qianzhi.db.server import Session
     from qianzhi.specs.model import Dataset
 
 _SQL = load("qianzhi.ledger", "arrivals.sql")
 
-LATER_COUNT_MAX = 5_000_000  # rows of repeated keys looked at in one pass; more wait for the next one
+REPEATED_COUNT_MAX = 5_000_000  # rows of repeated keys looked at in one pass; more wait for the next one
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """One staged row that waits."""
-
-    row_id: int
-    key_text_hash: int
-    arrived_at: datetime
+# What is known of a row that waits; `arrived_us` counts microseconds since 1970.
+ARRIVAL = pl.Schema({"row_id": pl.Int64, "key_text_hash": pl.Int64, "arrived_us": pl.Int64})
 
 
-def install_notice(connection: psycopg.Connection, regulator: str, dataset: Dataset) -> None:
+def install_notice(session: Session, regulator: str, dataset: Dataset) -> None:
     """Attach to a staging table the trigger that notes what arrives. Safe to repeat."""
     table = sql.Identifier(regulator, dataset.name)
     names = {
@@ -41,64 +36,69 @@ def install_notice(connection: psycopg.Connection, regulator: str, dataset: Data
         "dataset": sql.Literal(dataset.name),
     }
     for statement in (_SQL.create_notice, _SQL.drop_notice, _SQL.attach_notice):
-        connection.execute(sql.SQL(statement).format(**names))
+        session.execute(sql.SQL(statement).format(**names))
 
 
-def later_rows(connection: psycopg.Connection, lane_id: int, cut_off: datetime) -> dict[int, list[int]]:
-    """
-    Return the arrived rows whose key arrived more than once, by their key's number, each list in the order of ids.
+def follow_indexes(session: Session) -> None:
+    """Make a session plan for tables that were filled a minute ago."""
+    session.execute(_SQL.follow_indexes)
 
-    All other rows of the lane may go in any order.
-    """
-    repeated: dict[int, list[int]] = {}
-    parameters = {"lane_id": lane_id, "cut_off": cut_off, "limit": LATER_COUNT_MAX}
-    for row_id, key_text_hash in connection.execute(_SQL.later_rows, parameters):
-        repeated.setdefault(key_text_hash, []).append(row_id)
-    return repeated
+
+def repeated_rows(session: Session, lane_id: int, cut_off: datetime) -> pl.DataFrame:
+    """Return row_id and key_text_hash of the rows whose key arrived more than once; all others may go in any order."""
+    parameters = {"lane_id": lane_id, "cut_off": cut_off, "limit": REPEATED_COUNT_MAX}
+    return numbers.columns(session, sql.SQL(_SQL.repeated_rows), ARRIVAL.names()[:2], parameters)
 
 
 def take(
-    connection: psycopg.Connection, lane_id: int, *, after: int, cut_off: datetime, leave: Sequence[int], limit: int
-) -> list[Arrival]:
-    """Claim at most `limit` rows behind the id `after`, except those to `leave`, for the caller's transaction."""
-    parameters = {"lane_id": lane_id, "after": after, "cut_off": cut_off, "leave": list(leave), "limit": limit}
-    cursor = connection.cursor(binary=True)
-    rows = [Arrival(*row) for row in cursor.execute(_SQL.take, parameters)]
-    rows.sort(key=lambda arrival: arrival.row_id)
-    return rows
+    session: Session, lane_id: int, *, after: int, cut_off: datetime, leave: pl.Series, limit: int
+) -> pl.DataFrame:
+    """
+    Claim at most `limit` rows behind the id `after`, except those to `leave`, for the caller's transaction.
+
+    Returns the columns of ARRIVAL, ascending by row_id.
+    """
+    parameters = {
+        "lane_id": lane_id,
+        "after": after,
+        "cut_off": cut_off,
+        "leave": numbers.array_text(leave),
+        "limit": limit,
+    }
+    return numbers.columns(session, sql.SQL(_SQL.take), ARRIVAL.names(), parameters).sort("row_id")
 
 
-def put(connection: psycopg.Connection, lane_id: int, arrivals: Sequence[Arrival]) -> None:
-    """Let rows wait (again), as they stood."""
-    if arrivals:
-        parameters = {
-            "lane_id": lane_id,
-            "row_ids": [arrival.row_id for arrival in arrivals],
-            "key_text_hashes": [arrival.key_text_hash for arrival in arrivals],
-            "arrived_at": [arrival.arrived_at for arrival in arrivals],
-        }
-        connection.execute(_SQL.return_rows, parameters)
+def peek(session: Session, lane_id: int, *, after: int, limit: int) -> pl.Series:
+    """Return the ids of the next rows behind the id `after` without taking them, ascending."""
+    parameters = {"lane_id": lane_id, "after": after, "limit": limit}
+    return numbers.columns(session, sql.SQL(_SQL.peek), ("row_id",), parameters)["row_id"].sort()
 
 
-def waiting(connection: psycopg.Connection) -> dict[int, int]:
-    """Return how many rows wait, by lane."""
-    return dict(connection.execute(_SQL.waiting).fetchall())
+def put(session: Session, lane_id: int, arrivals: pl.DataFrame) -> None:
+    """Let rows (columns of ARRIVAL) wait (again), as they stood."""
+    if arrivals.is_empty():
+        return
+    parameters = {
+        "lane_id": lane_id,
+        "row_ids": numbers.array_text(arrivals["row_id"]),
+        "key_text_hashes": numbers.array_text(arrivals["key_text_hash"]),
+        "arrived_us": numbers.array_text(arrivals["arrived_us"]),
+    }
+    session.execute(_SQL.put, parameters)
 
 
 def missing(
-    connection: psycopg.Connection,
-    lane_id: int,
-    regulator: str,
-    dataset: Dataset,
-    *,
-    after: int,
-    limit: int,
-    now: datetime,
-) -> list[Arrival]:
-    """Return staged rows behind the id `after` that the ledger has never heard of: history, or what a trigger missed."""
+    session: Session, lane_id: int, regulator: str, dataset: Dataset, *, after: int, limit: int, now: datetime
+) -> pl.DataFrame:
+    """
+    Return staged rows behind the id `after` that the ledger has never heard of: history, or what a trigger missed.
+
+    Columns of ARRIVAL, ascending by row_id.
+    """
     statement = sql.SQL(_SQL.missing).format(table=sql.Identifier(regulator, dataset.name), key=_key(dataset))
     parameters = {"lane_id": lane_id, "after": after, "limit": limit}
-    return [Arrival(row_id, number, now) for row_id, number in connection.execute(statement, parameters)]
+    found = numbers.columns(session, statement, ARRIVAL.names()[:2], parameters)
+    return found.with_columns(arrived_us=pl.lit(int(now.timestamp() * 1_000_000), pl.Int64))
 
 
 def _key(dataset: Dataset) -> sql.Composed:

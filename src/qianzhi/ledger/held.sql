@@ -12,9 +12,14 @@ FROM unnest(%(row_id)s::bigint[], %(key_hash)s::bigint[], %(key_check)s::bigint[
             wants_lane_id, wants_key_hash, wants_key_check, wants)
 ON CONFLICT DO NOTHING
 
+-- name: any
+-- Whether a lane holds any row: mostly it does not, and then no key need be looked up.
+SELECT true FROM qianzhi.held WHERE lane_id = %(lane_id)s LIMIT 1
+
 -- name: of_keys
--- The held rows of some keys of a lane.
-SELECT key_hash, key_check, row_id FROM qianzhi.held
+-- The held rows of some keys of a lane: one row of columns, each the bytes of its numbers.
+SELECT string_agg(int8send(key_hash), ''), string_agg(int8send(key_check), ''), string_agg(int8send(row_id), '')
+FROM qianzhi.held
 WHERE lane_id = %(lane_id)s AND key_hash = ANY(%(key_hashes)s::bigint[])
 
 -- name: drop
@@ -33,7 +38,3 @@ WITH released AS (
 INSERT INTO qianzhi.arrived (lane_id, row_id, key_text_hash, arrived_at)
 SELECT lane_id, row_id, key_text_hash, held_at FROM released
 ON CONFLICT DO NOTHING
-
--- name: count
--- How many rows of each lane are held.
-SELECT lane_id, count(*) FROM qianzhi.held GROUP BY lane_id

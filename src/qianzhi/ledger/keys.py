@@ -1,50 +1,48 @@
-"""Key states of the gateway: what the destination has accepted last of every key, as far as it has said."""
+"""Key states of the gateway: which keys the destination has accepted, as far as it has said."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import polars as pl
+from psycopg import sql
 
-from qianzhi.checks.state import KEY, STATE
-from qianzhi.db import arrow
+from qianzhi.checks.state import KEY
+from qianzhi.db import arrow, numbers
 from qianzhi.db.queries import load
 
 if TYPE_CHECKING:
-    import psycopg
+    from qianzhi.db.server import Session
 
 _SQL = load("qianzhi.ledger", "keys.sql")
 
+# What the gateway keeps of a key: its last accepted row, and whether that left it live.
+KEY_STATE = pl.Schema({"key_hash": pl.Int64, "key_check": pl.Int64, "row_id": pl.Int64, "live": pl.Boolean})
 
-def states_of(connection: psycopg.Connection, lane_id: int, keys: pl.DataFrame) -> pl.DataFrame:
-    """Return the STATE rows of those keys (columns key_hash, key_check) that were ever accepted."""
+
+def states_of(session: Session, lane_id: int, keys: pl.DataFrame) -> pl.DataFrame:
+    """Return the KEY_STATE of those keys (columns key_hash, key_check) that were ever accepted."""
+    if keys.is_empty():
+        return pl.DataFrame(schema=KEY_STATE)
     distinct = keys.select(KEY).unique()
-    parameters = {"lane_id": lane_id, "key_hashes": distinct["key_hash"].to_list()}
-    rows = connection.cursor(binary=True).execute(_SQL.states, parameters).fetchall()
-    states = pl.DataFrame(rows, schema=STATE, orient="row")
-    return states.join(distinct, on=KEY, how="semi").select(*STATE.names())
+    parameters = {"lane_id": lane_id, "key_hashes": numbers.array_text(distinct["key_hash"])}
+    found = numbers.columns(session, sql.SQL(_SQL.states), KEY_STATE.names(), parameters)
+    return found.join(distinct, on=KEY, how="semi").with_columns(pl.col("live") == 1)
 
 
-def settle_states(connection: psycopg.Connection, lane_id: int, states: pl.DataFrame) -> int:
+def settle_states(session: Session, lane_id: int, states: pl.DataFrame) -> int:
     """
-    Put the states of newly accepted rows in force and let go what waited for them.
+    Put the states (columns of KEY_STATE, one row a key) of newly accepted rows in force.
 
-    Returns how many held rows were released. `states` has the columns of STATE, one row a key.
+    Returns how many held rows were let go because they waited for one of these keys.
     """
     if states.is_empty():
         return 0
-    connection.execute(_SQL.stage)
-    arrow.write(connection, "new_states", states.select(pl.lit(lane_id, pl.Int64).alias("lane_id"), *stored_columns()))
-    connection.execute(_SQL.apply)
-    return connection.execute(_SQL.release).rowcount
-
-
-def stored_columns() -> list[pl.Expr]:
-    """Return the columns of STATE as texts and numbers that COPY takes."""
-    return [
-        pl.col("key_hash", "key_check", "row_id"),
-        pl.col("live").cast(pl.String),
-        pl.col("occurred_at").dt.to_string("iso"),
-        pl.col("content"),
-        pl.concat_str(pl.lit("{"), pl.col("shared").cast(pl.List(pl.String)).list.join(","), pl.lit("}")).alias("shared"),
-    ]
+    session.execute(_SQL.stage)
+    # In the order of the index they go into, so that neighbours land on one page.
+    ordered = states.sort("key_hash").select(
+        pl.lit(lane_id, pl.Int64).alias("lane_id"), *KEY, "row_id", pl.col("live").cast(pl.String)
+    )
+    arrow.write(session, "new_states", ordered)
+    session.execute(_SQL.apply)
+    return session.execute(_SQL.release).rowcount

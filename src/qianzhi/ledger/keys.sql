@@ -1,6 +1,8 @@
 -- name: states
--- The states of keys of one lane. A hit is by the first hash; the caller verifies the second.
-SELECT key_hash, key_check, row_id, live, occurred_at, content, shared
+-- The states of keys of one lane: one row of columns, each the bytes of its numbers. A hit is by the first hash;
+-- the caller verifies the second.
+SELECT string_agg(int8send(key_hash), ''), string_agg(int8send(key_check), ''), string_agg(int8send(row_id), ''),
+    string_agg(int8send(live::integer), '')
 FROM qianzhi.key_states
 WHERE lane_id = %(lane_id)s AND key_hash = ANY(%(key_hashes)s::bigint[])
 
@@ -13,8 +15,7 @@ CREATE TEMP TABLE IF NOT EXISTS new_states (LIKE qianzhi.key_states) ON COMMIT D
 INSERT INTO qianzhi.key_states
 SELECT * FROM new_states
 ON CONFLICT (lane_id, key_hash, key_check) DO UPDATE
-SET row_id = excluded.row_id, live = excluded.live, occurred_at = excluded.occurred_at,
-    content = excluded.content, shared = excluded.shared
+SET row_id = excluded.row_id, live = excluded.live
 
 -- name: release
 -- Let held rows go that waited for keys which are accepted now.

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from qianzhi.sealing.envelopes import Envelope, Manifest
     from qianzhi.sealing.receipts import Receipt
-    from qianzhi.specs.model import Dataset, Regulator
+    from qianzhi.specs.model import Regulator
 
     import polars as pl
 
@@ -44,14 +44,10 @@ class Intake(Protocol):
     """How rows come in at a regulator's hub; a module `intake` of the regulator's folder fulfils it. Pure."""
 
     MEDIA_TYPES: tuple[str, ...]
-    BLOB_SUFFIX: str
-
-    def columns(self, dataset: Dataset) -> list[str]:
-        """Return the text columns of a submitted row: its fields, then `<FIELD>` + BLOB_SUFFIX of each image field."""
 
     def open_batch(self, body: bytes, media_type: str, batch_id: UUID, regulator: Regulator) -> Envelope:
         """
-        Decode a body; the rows have row_id and `columns(dataset)`.
+        Decode a body; the rows have row_id and `envelopes.columns_of(dataset)`.
 
         `batch_id` is what the address said, for bodies that say none. Raises SenderError for no sound batch.
         """

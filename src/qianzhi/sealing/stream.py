@@ -14,22 +14,21 @@ import pyarrow as pa
 
 from qianzhi.errors import SenderError
 
-DECODED_BYTES_MAX: Final = 512 * 2**20
 BYTES_PER_STEP: Final = 4 * 2**20
 METADATA_BYTES_MAX: Final = 2**20  # of the schema, and of the description of the rows
 _MESSAGE_HEADER: Final = 2  # numbers of fields, counted in Arrow's Message.fbs
 _BATCH_COMPRESSION: Final = 3
 
 
-def unpacked(sealed: bytes) -> bytes:
-    """Return what zstd packed. Raises SenderError beyond DECODED_BYTES_MAX, OSError for what zstd did not pack."""
+def unpacked(sealed: bytes, *, bytes_max: int) -> bytes:
+    """Return what zstd packed. Raises SenderError beyond `bytes_max`, OSError for what zstd did not pack."""
     parts: list[bytes] = []
     length = 0
     with pa.CompressedInputStream(pa.BufferReader(sealed), "zstd") as stream:
         while step := stream.read(BYTES_PER_STEP):
             length += len(step)
-            if length > DECODED_BYTES_MAX:
-                raise too_large()
+            if length > bytes_max:
+                raise too_large(bytes_max)
             parts.append(step)
     return b"".join(parts)
 
@@ -101,10 +100,10 @@ def no_rows() -> SenderError:
     return SenderError("The batch has no rows.", remedy="Send at least one row.")
 
 
-def too_large() -> SenderError:
-    """Return the refusal of a batch beyond DECODED_BYTES_MAX."""
+def too_large(bytes_max: int) -> SenderError:
+    """Return the refusal of a batch beyond its bound."""
     return SenderError(
-        f"The batch is larger than {DECODED_BYTES_MAX} bytes when unpacked.", remedy="Send it in smaller batches."
+        f"The batch is larger than {bytes_max} bytes when unpacked.", remedy="Send it in smaller batches."
     )
 
 

@@ -7,6 +7,8 @@ Guangdong publishes no upload protocol (the official front machine uploads by it
 from __future__ import annotations
 
 import base64
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import httpx
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
 
 REGULATOR = "guangdong"
 CONNECT_SECONDS = 10.0
-ANSWER_SECONDS = 120.0
+ANSWER_SECONDS = 120.0  # between two parts of a request or an answer, and for the body of an answer as a whole
 RECEIPT_BYTES_MAX = 256 * 2**20
+PROBLEM_BYTES_MAX = 2**20
+PROBLEM_CHARACTERS_MAX = 500
 # What the hub says of this one batch; the same bytes will never do better, smaller ones may.
 _OF_THE_BATCH = frozenset({400, 413, 415, 422})
 # What the hub says of this gateway: credential, rights, edition, a batch id used twice.
@@ -41,11 +45,22 @@ def open_door(url: str, credential: str, tls: ssl.SSLContext) -> HubDoor:
 class HubDoor:
     """The door of one hub for one thread; connections are kept open between batches."""
 
-    def __init__(self, url: str, regulator: str, credential: str, tls: ssl.SSLContext) -> None:
+    def __init__(
+        self,
+        url: str,
+        regulator: str,
+        credential: str,
+        tls: ssl.SSLContext,
+        *,
+        answer_seconds: float = ANSWER_SECONDS,
+        receipt_bytes_max: int = RECEIPT_BYTES_MAX,
+    ) -> None:
+        self._answer_seconds = answer_seconds
+        self._receipt_bytes_max = receipt_bytes_max
         self._client = httpx.Client(
             base_url=f"{url.rstrip('/')}/v1/{regulator}",
             headers={"Authorization": f"Bearer {credential}"},
-            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            timeout=httpx.Timeout(answer_seconds, connect=min(CONNECT_SECONDS, answer_seconds)),
             verify=tls,
             trust_env=False,
             follow_redirects=False,
@@ -59,13 +74,13 @@ class HubDoor:
         """Deliver one batch; return the receipt read and as it came."""
         digest = base64.b64encode(envelopes.digest(sealed)).decode()
         headers = {"Content-Type": envelopes.MEDIA_TYPE, "Content-Digest": f"sha-256=:{digest}:"}
-        response = self._request("PUT", f"/batches/{manifest.batch_id}", content=sealed, headers=headers)
-        return receipts.decode(response.content), response.content
+        answer = self._request("PUT", f"/batches/{manifest.batch_id}", content=sealed, headers=headers)
+        return receipts.decode(answer.body), answer.body
 
     def offer(self, digest: bytes, media_type: str, content: bytes) -> None:
         """Deliver one blob unless the hub holds it."""
         path = f"/blobs/{digest.hex()}"
-        if self._request("HEAD", path, expected=frozenset({404})).status_code == httpx.codes.NOT_FOUND:
+        if self._request("HEAD", path, expected=frozenset({404})).status == httpx.codes.NOT_FOUND:
             self._request("PUT", path, content=content, headers={"Content-Type": media_type})
 
     def close(self) -> None:
@@ -80,32 +95,59 @@ class HubDoor:
         content: bytes | None = None,
         headers: dict[str, str] | None = None,
         expected: frozenset[int] = frozenset(),
-    ) -> httpx.Response:
+    ) -> _Answer:
         try:
-            response = self._client.request(method, path, content=content, headers=headers)
+            with self._client.stream(method, path, content=content, headers=headers) as response:
+                bytes_max = self._receipt_bytes_max if response.is_success else PROBLEM_BYTES_MAX
+                answer = _Answer(response.status_code, self._body(response, bytes_max))
         except httpx.HTTPError as error:
-            raise RetryableError(
-                f"The hub gave no answer ({type(error).__name__}).",
-                remedy="The batch stays sealed and is sent again; check the network if this goes on.",
-            ) from error
-        if response.is_success or response.status_code in expected:
-            return response
-        raise _refusal(response)
+            raise _no_answer(type(error).__name__) from error
+        if httpx.codes.is_success(answer.status) or answer.status in expected:
+            return answer
+        raise _refusal(answer)
+
+    def _body(self, response: httpx.Response, bytes_max: int) -> bytes:
+        """Read a body within its bounds: whoever answers may be anything that listens at the address."""
+        body = bytearray()
+        deadline = time.monotonic() + self._answer_seconds
+        for part in response.iter_bytes():
+            body += part
+            if len(body) > bytes_max:
+                raise OperatorError(
+                    f"The answer is larger than {bytes_max} bytes.",
+                    remedy="Check whether the destination's address is that of the hub.",
+                )
+            if time.monotonic() > deadline:
+                raise _no_answer("it took too long")
+        return bytes(body)
 
 
-def _refusal(response: httpx.Response) -> RetryableError | SenderError | OperatorError:
-    code, remedy = _problem(response)
-    what = f"The hub answered {response.status_code} ({code})."
-    if response.status_code in _OF_THE_BATCH:
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    body: bytes
+
+
+def _no_answer(why: str) -> RetryableError:
+    return RetryableError(
+        f"The hub gave no answer ({why}).",
+        remedy="The batch stays sealed and is sent again; check the network if this goes on.",
+    )
+
+
+def _refusal(answer: _Answer) -> RetryableError | SenderError | OperatorError:
+    code, remedy = _problem(answer.body)
+    what = f"The hub answered {answer.status} ({code})."
+    if answer.status in _OF_THE_BATCH:
         return SenderError(what, remedy=remedy)
-    if response.status_code in _OF_THE_GATEWAY or response.is_redirect:
+    if answer.status in _OF_THE_GATEWAY or httpx.codes.is_redirect(answer.status):
         return OperatorError(what, remedy=remedy)
     return RetryableError(what, remedy="The batch stays sealed and is sent again.")
 
 
-def _problem(response: httpx.Response) -> tuple[str, str]:
+def _problem(body: bytes) -> tuple[str, str]:
     try:
-        said = orjson.loads(response.content)
-        return str(said["code"]), str(said["remedy"])
+        said = orjson.loads(body)
+        return str(said["code"])[:PROBLEM_CHARACTERS_MAX], str(said["remedy"])[:PROBLEM_CHARACTERS_MAX]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return "no code", "Check whether the destination's address is that of the hub."

@@ -1,8 +1,7 @@
 """
 How a batch comes in at the hub: as a sealed envelope, or as JSON so that any HTTP client can send one.
 
-Rows have the dataset's fields and then, for each image field, a column `<FIELD>#blob`: the SHA-256 (hex) of the
-image, which was sent before.
+Rows have the columns of the envelope either way; an image's blob was sent before its row.
 """
 
 from __future__ import annotations
@@ -16,8 +15,9 @@ import orjson
 import polars as pl
 
 from qianzhi.errors import SenderError
+from qianzhi.runtime import clock
 from qianzhi.sealing.envelopes import MEDIA_TYPE as SEALED
-from qianzhi.sealing.envelopes import Envelope, Manifest, open_envelope
+from qianzhi.sealing.envelopes import Envelope, Manifest, columns_of, open_envelope
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 JSON: Final = "application/json"
 MEDIA_TYPES: Final = (SEALED, JSON)
-BLOB_SUFFIX: Final = "#blob"
 JSON_ROW_COUNT_MAX: Final = 10_000
+JSON_BYTES_MAX: Final = 16 * 2**20
+"""Read, it takes ten times as much memory."""
+
 
 _MANIFEST_KEYS: Final = frozenset({"dataset", "edition", "ruleset", "as_of", "institution", "rows"})
 _FIELD_NAME: Final = re.compile(r"[A-Za-z][A-Za-z_]{0,30}")
@@ -37,22 +39,16 @@ _JSON_REMEDY: Final = (
 )
 
 
-def columns(dataset: Dataset) -> list[str]:
-    """Return the text columns of a submitted row, in order: its fields, then the blob of each image field."""
-    images = [field.name + BLOB_SUFFIX for field in dataset.fields if field.image]
-    return [field.name for field in dataset.fields] + images
-
-
 def open_batch(body: bytes, media_type: str, batch_id: UUID, regulator: Regulator) -> Envelope:
     """
-    Decode a body into its manifest and rows, whose columns are then row_id and `columns(dataset)`.
+    Decode a body into its manifest and rows, whose columns are then row_id and `columns_of(dataset)`.
 
     JSON says its batch id in the address alone. Raises SenderError for whatever is no sound batch.
     """
     if media_type == JSON:
         return _open_json(body, batch_id, regulator)
     envelope = open_envelope(body)
-    expected = columns(_dataset(regulator, envelope.manifest.dataset))
+    expected = columns_of(_dataset(regulator, envelope.manifest.dataset))
     if envelope.rows.columns[1:] != expected:
         raise SenderError(
             "The columns of the batch are not those of the dataset's edition.",
@@ -72,6 +68,10 @@ def _dataset(regulator: Regulator, name: str) -> Dataset:
 
 
 def _open_json(body: bytes, batch_id: UUID, regulator: Regulator) -> Envelope:
+    if len(body) > JSON_BYTES_MAX:
+        raise SenderError(
+            f"The batch is larger than {JSON_BYTES_MAX} bytes of JSON.", remedy="Send it in smaller batches, or sealed."
+        )
     try:
         said: Any = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -91,13 +91,14 @@ def _open_json(body: bytes, batch_id: UUID, regulator: Regulator) -> Envelope:
         institution=said["institution"],
         as_of=_instant(said["as_of"]),
     )
-    return Envelope(manifest, _frame(rows, columns(dataset)))
+    return Envelope(manifest, _frame(rows, columns_of(dataset)))
 
 
 def _instant(text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=None)
-    except ValueError as error:
+        moment = datetime.fromisoformat(text)
+        return clock.local(moment) if moment.tzinfo else moment
+    except (ValueError, OverflowError) as error:
         raise SenderError("as_of is no instant.", remedy="Write local time as 2026-11-20T03:00:00.") from error
 
 

@@ -134,9 +134,6 @@ CREATE TABLE qianzhi.key_states (
     key_check bigint NOT NULL,
     row_id bigint NOT NULL,
     live boolean NOT NULL,
-    occurred_at timestamp,
-    content bigint NOT NULL,
-    shared bigint[],
     PRIMARY KEY (lane_id, key_hash, key_check)
 );
 COMMENT ON TABLE qianzhi.key_states IS

@@ -43,6 +43,8 @@ CREATE TABLE qianzhi.batches (
     receipt bytea NOT NULL,
     UNIQUE (institution_id, batch_id)
 );
+ALTER TABLE qianzhi.batches ALTER COLUMN receipt SET STORAGE EXTERNAL;
+COMMENT ON COLUMN qianzhi.batches.receipt IS 'The answer, byte for byte once inflated (zlib); many findings share their sentences.';
 COMMENT ON TABLE qianzhi.batches IS
     'The validation log: one act of sending, its counts and its receipt. A repeat of it gets the same receipt.';
 CREATE INDEX batches_time ON qianzhi.batches (received_at);

@@ -1,0 +1,1 @@
+"""The internet-healthcare supervision platform of Guangdong: data, rules, and the door to a hub of ours."""

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import pytest
+
+from qianzhi.errors import OperatorError
+from qianzhi.gateway.spool import Spool
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FIRST = UUID("0190f3a4-0000-4000-8000-000000000001")
+SECOND = UUID("0190f3a4-0000-4000-8000-000000000002")
+SEALED = b"sealed\x00\xff"
+
+
+def digest(content: bytes) -> bytes:
+    """Return the SHA-256 by which a batch is known."""
+    return hashlib.sha256(content).digest()
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    """An empty spool."""
+    return Spool(tmp_path)
+
+
+def test_what_is_written_is_read(spool: Spool) -> None:
+    """Byte for byte, each batch its own."""
+    spool.write(FIRST, SEALED)
+    spool.write(SECOND, b"other")
+    assert spool.read(FIRST, digest(SEALED)) == SEALED
+    assert spool.read(SECOND, digest(b"other")) == b"other"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no modes")
+def test_only_the_owner_reads_the_spool(spool: Spool, tmp_path: Path) -> None:
+    """Patients' data lies in it."""
+    spool.write(FIRST, SEALED)
+    assert stat.S_IMODE((tmp_path / str(FIRST)).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("content", [b"", SEALED[:-1], SEALED + b"\x00", b"Sealed\x00\xff"])
+def test_changed_bytes_are_not_sent(spool: Spool, tmp_path: Path, content: bytes) -> None:
+    """The ledger promised others."""
+    spool.write(FIRST, SEALED)
+    (tmp_path / str(FIRST)).write_bytes(content)
+    with pytest.raises(OperatorError, match="has changed in the spool"):
+        spool.read(FIRST, digest(SEALED))
+
+
+def test_missing_bytes_are_an_operators_business(spool: Spool) -> None:
+    """Nothing else is sent in their place."""
+    with pytest.raises(OperatorError, match="is missing from the spool"):
+        spool.read(FIRST, digest(SEALED))
+
+
+def test_a_settled_batch_is_forgotten(spool: Spool) -> None:
+    """As often as one likes."""
+    spool.write(FIRST, SEALED)
+    spool.remove(FIRST)
+    spool.remove(FIRST)
+    with pytest.raises(OperatorError):
+        spool.read(FIRST, digest(SEALED))
+
+
+def test_a_sweep_leaves_what_is_promised(spool: Spool, tmp_path: Path) -> None:
+    """It takes bytes that no commit promised and files that were half written; a second sweep finds nothing."""
+    spool.write(FIRST, SEALED)
+    spool.write(SECOND, b"never promised")
+    (tmp_path / f".{SECOND}.0123.part").write_bytes(b"half")
+    (tmp_path / "folder").mkdir()
+    assert spool.sweep([FIRST]) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([str(FIRST), "folder"])
+    assert spool.sweep([FIRST]) == 0
+    assert spool.read(FIRST, digest(SEALED)) == SEALED
+
+
+def test_a_full_disk_leaves_nothing_half_written(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error comes before the commit, and the older bytes are whole."""
+    spool.write(FIRST, SEALED)
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        spool.write(FIRST, b"newer")
+    monkeypatch.undo()
+    assert spool.read(FIRST, digest(SEALED)) == SEALED
+    assert [path.name for path in tmp_path.iterdir()] == [str(FIRST)]
+
+
+def test_a_message_says_which_batch_and_nothing_of_it(spool: Spool, tmp_path: Path) -> None:
+    """The id is enough to find it."""
+    (tmp_path / str(FIRST)).write_bytes("张三".encode())
+    with pytest.raises(OperatorError) as caught:
+        spool.read(FIRST, digest(SEALED))
+    assert str(FIRST) in caught.value.what
+    assert "张三" not in repr(caught.value)
