@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from qianzhi.db.embedded import Cluster
 from qianzhi.db.server import connect, dsn_for
 from qianzhi.errors import ConfigurationError
-from qianzhi.hub.blobs import Store
 from qianzhi.hub.bodies import Limits
+from qianzhi.ledger.blobs import Blobs
 from qianzhi.runtime.certificates import own_identity, read_identity
 from qianzhi.runtime.home import End
 from qianzhi.runtime.server import Listener
@@ -58,9 +58,9 @@ def password_file(home: Home) -> Path:
     return home.end(End.HUB).credentials / OWNER
 
 
-def store(home: Home) -> Store:
+def blobs(home: Home) -> Blobs:
     """Return the folder of the blobs."""
-    return Store(home.existing(End.HUB).blobs)
+    return Blobs(home.existing(End.HUB).blobs)
 
 
 def regulators(settings: Settings) -> tuple[str, ...]:

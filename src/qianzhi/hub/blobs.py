@@ -3,50 +3,21 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from qianzhi.db.queries import load
 from qianzhi.errors import SenderError
 from qianzhi.hub.problems import Problem
-from qianzhi.runtime.files import write_durably
 from qianzhi.sealing import images
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from qianzhi.db.server import Session
     from qianzhi.hub.bodies import Body
+    from qianzhi.ledger.blobs import Blobs
 
 _QUERIES = load("qianzhi.hub", "blobs.sql")
-_UNFINISHED: Final = "*/.*.part"
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """The folder of all blobs: `<first two digits>/<SHA-256 in hex>`."""
-
-    folder: Path
-
-    def path(self, digest: bytes) -> Path:
-        """Return where a blob lies, whether or not it is there."""
-        name = digest.hex()
-        return self.folder / name[:2] / name
-
-    def keep(self, body: Body) -> None:
-        """Put a blob on the disk; OSError leaves nothing behind. Safe to repeat and to interrupt."""
-        target = self.path(body.digest)
-        if target.is_file() and target.stat().st_size == len(body.content):
-            return
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_durably(target, body.content)
-
-    def sweep(self) -> None:
-        """Remove what a killed process left unfinished; only while no intake runs."""
-        for unfinished in self.folder.glob(_UNFINISHED):
-            unfinished.unlink(missing_ok=True)
 
 
 def misfit(body: Body, digest: bytes, media_type: str) -> Problem | None:
@@ -72,10 +43,10 @@ def misfit(body: Body, digest: bytes, media_type: str) -> Problem | None:
     return None
 
 
-def store(session: Session, files: Store, institution_id: int, body: Body, media_type: str) -> Problem | None:
+def store(session: Session, files: Blobs, institution_id: int, body: Body, media_type: str) -> Problem | None:
     """Keep an image for an institution: file first, then ledger. Returns why it could not be kept, or None."""
     try:
-        files.keep(body)
+        files.put(body.content)
     except OSError as error:
         if error.errno in _FULL:
             return Problem(

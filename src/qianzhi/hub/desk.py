@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
 
     from qianzhi.db.server import Session
-    from qianzhi.hub.blobs import Store
+    from qianzhi.ledger.blobs import Blobs
 
     T = TypeVar("T")
 
@@ -53,7 +53,7 @@ class Desk:
     served: Mapping[str, Served]
     reception: Reception
     doorkeeper: Doorkeeper
-    files: Store
+    files: Blobs
     limits: Limits = field(default_factory=Limits)
     allowance: Allowance = field(default_factory=Allowance)
     _batches: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(BATCHES_AT_ONCE_MAX))
@@ -98,7 +98,7 @@ def _translated(work: Callable[[], T]) -> Callable[[], T]:
 
 def open_desk(
     pool: ConnectionPool[Session],
-    files: Store,
+    files: Blobs,
     regulators: Iterable[str],
     *,
     limits: Limits | None = None,

@@ -25,6 +25,7 @@ _STATE: Final = ("key_hash", "key_check", "row_id", "live", "occurred_at", "cont
 _PARENT: Final = ("key_hash", "key_check", "live")
 _FACT: Final = ("key_hash", "key_check", "says", "said_by")
 _STATES_TABLE: Final = "qianzhi.key_states"
+_STATES_PARTS: Final = 8
 _FACTS_TABLE: Final = "qianzhi.facts"
 _DIGEST_CHARACTERS: Final = 64
 
@@ -93,7 +94,13 @@ class Held:
             "content",
             shared=pl.concat_str(pl.lit("{"), pl.col("shared").cast(pl.List(pl.String)).list.join(","), pl.lit("}")),
         )
-        arrow.write(self._session, _STATES_TABLE, rows)
+        arrow.write(self._session, self._states_table(), rows)
+
+    def _states_table(self) -> str:
+        """Return the partition that holds the institution's states; sent there, a row need not be routed."""
+        parameters = {"institution_id": self._institution_id, "modulus": _STATES_PARTS}
+        row = self._session.execute(_QUERIES.part_of_states, parameters).fetchone()
+        return f"{_STATES_TABLE}_{row[0]}" if row else _STATES_TABLE
 
     def _say(self, dataset: str, facts: Facts) -> None:
         scope = {"institution_id": self._institution_id, "dataset_number": self._short[dataset]}

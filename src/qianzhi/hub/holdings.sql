@@ -10,6 +10,11 @@ WHERE institution_id = %(institution_id)s
     AND dataset_number = %(dataset_number)s
     AND key_hash = ANY (%(hashes)s::bigint[]);
 
+-- name: part_of_states
+-- The number of the partition that an institution's key states lie in.
+SELECT part FROM generate_series(0, %(modulus)s::integer - 1) AS part
+WHERE satisfies_hash_partition('qianzhi.key_states'::regclass, %(modulus)s::integer, part, %(institution_id)s::integer);
+
 -- name: parents
 -- What a reference needs of the keys that it points to, in the same form.
 SELECT

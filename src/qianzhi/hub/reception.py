@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 import structlog
-from psycopg.errors import UniqueViolation
+from psycopg.errors import CharacterNotInRepertoire, UniqueViolation
 
 from qianzhi.checks import findings as findings_of
 from qianzhi.checks.checker import LOCAL_KINDS, checker
@@ -116,22 +116,15 @@ class Reception:
         problem = _misfit(envelope.manifest, batch_id, sender, served.regulator, clock.local(now))
         if problem is not None:
             return problem
-        dataset = served.regulator.dataset(envelope.manifest.dataset)
-        case = _Case(
-            act=archive.Act(sender.institution_id, batch_id, body.digest, len(body.content), now),
-            sender=sender,
-            manifest=envelope.manifest,
-            dataset=dataset,
-            submission=self._check(envelope, dataset, served),
-        )
-        if RuleKind.STATE in self._kinds:
-            case = replace(case, rows=rows_of(case.submission.raw, case.submission.typed, dataset))
+        if envelope.rows["row_id"].is_duplicated().any():
+            raise SenderError("A row_id stands twice in the batch.", remedy="Give each row its own row_id.")
+        act = archive.Act(sender.institution_id, batch_id, body.digest, len(body.content), now)
         with translated(_NOT_STORED):
-            case = self._look_around(case)
             try:
-                with self._pool.connection() as session:
-                    self._rows.open(session, sender.regulator, dataset.name, now)
-                    return self._settle(session, case)
+                return self._take(act, sender, envelope)
+            except CharacterNotInRepertoire:
+                # Somewhere is a NUL. To look for one in every batch would cost more than to begin anew in this one.
+                return self._take(act, sender, envelope, shows_nul=True)
             except UniqueViolation:
                 pass  # The same id came twice at once, under two datasets' locks; the other one is stored.
         return self._known(sender, batch_id, body) or _CONFLICT
@@ -147,22 +140,34 @@ class Reception:
             kept = archive.find(session, sender.institution_id, batch_id)
         return None if kept is None else _again(kept, body.digest)
 
+    def _take(
+        self, act: archive.Act, sender: Sender, envelope: Envelope, *, shows_nul: bool = False
+    ) -> Answer | Problem:
+        """Check, judge and store a batch. CharacterNotInRepertoire: it has a NUL, and `shows_nul` must deal with it."""
+        served = self._served[sender.regulator]
+        dataset = served.regulator.dataset(envelope.manifest.dataset)
+        rows, found = _without_nul(envelope.rows, dataset) if shows_nul else (envelope.rows, findings_of.empty())
+        submission = self._check(replace(envelope, rows=rows), dataset, served).with_findings(found)
+        case = _Case(act, sender, envelope.manifest, dataset, submission)
+        if RuleKind.STATE in self._kinds:
+            case = replace(case, rows=rows_of(submission.raw, submission.typed, dataset))
+        case = self._look_around(case)
+        with self._pool.connection() as session:
+            self._rows.open(session, sender.regulator, dataset.name, act.received_at)
+            return self._settle(session, case)
+
     def _check(self, envelope: Envelope, dataset: Dataset, served: Served) -> Submission:
         """Return a batch with what the rules that both ends share find in it."""
-        if envelope.rows["row_id"].is_duplicated().any():
-            raise SenderError("A row_id stands twice in the batch.", remedy="Give each row its own row_id.")
-        names = [field.name for field in dataset.fields]
-        rows, found = _without_nul(envelope.rows, names)
         shared, as_of = checker(served.regulator, dataset), envelope.manifest.as_of
-        checked = shared.check(rows.select("row_id", *names), as_of=as_of, kinds=self._kinds & LOCAL_KINDS)
+        raw = envelope.rows.select("row_id", *(field.name for field in dataset.fields))
+        checked = shared.check(raw, as_of=as_of, kinds=self._kinds & LOCAL_KINDS)
         images = {blob_column(field.name): field.name for field in dataset.fields if field.image}
-        blobs = rows.select("row_id", *images).rename(images)
         return Submission(
             raw=checked.raw,
             typed=checked.typed,
             applies=lambda reference: shared.applies(checked, reference, as_of=as_of),
-            blobs=blobs,
-            findings=findings_of.concat([found, checked.findings]),
+            blobs=envelope.rows.select("row_id", *images).rename(images),
+            findings=checked.findings,
         )
 
     def _look_around(self, case: _Case) -> _Case:
@@ -269,22 +274,16 @@ def _apart(code: str, detail: str, remedy: str) -> Problem:
     return Problem(HTTPStatus.CONFLICT, code, detail, remedy)
 
 
-def _without_nul(rows: pl.DataFrame, names: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _without_nul(rows: pl.DataFrame, dataset: Dataset) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the rows with U+FFFD for each NUL, which PostgreSQL cannot hold, and the findings that reject them."""
-    texts = rows.columns[1:]
-    has_nul = rows.select(pl.col(texts).str.contains(NUL, literal=True).any()).row(0)
-    touched = [name for name, has in zip(texts, has_nul, strict=True) if has]
-    if not touched:
-        return rows, findings_of.empty()
-    shown = rows.with_columns(pl.col(touched).str.replace_all(NUL, NUL_SHOWN, literal=True))
+    shown = rows.with_columns(pl.col(pl.String).str.replace_all(NUL, NUL_SHOWN, literal=True))
     found = [
         findings_of.blamed(
             shown,
-            findings_of.Blame(NUL_CODE, ErrorClass.FORMAT, name, Severity.ERROR),
-            rows[name].str.contains(NUL, literal=True).fill_null(value=False).arg_true(),
+            findings_of.Blame(NUL_CODE, ErrorClass.FORMAT, field.name, Severity.ERROR),
+            rows[field.name].str.contains(NUL, literal=True).fill_null(value=False).arg_true(),
         )
-        for name in touched
-        if name in names
+        for field in dataset.fields
     ]
     return shown, findings_of.concat(found)
 

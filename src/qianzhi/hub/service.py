@@ -13,7 +13,7 @@ from qianzhi.db.server import connect, pool
 from qianzhi.errors import QianzhiError
 from qianzhi.hub import assembly, watch
 from qianzhi.regulators import regulator
-from qianzhi.runtime import clock
+from qianzhi.runtime import clock, collector
 from qianzhi.runtime.certificates import is_renewal_due
 from qianzhi.runtime.home import End, Home
 from qianzhi.runtime.logs import configure_logs
@@ -43,7 +43,7 @@ def supervise(home: Home, settings: Settings) -> None:
     """Run every part of the hub until asked to stop."""
     rooms = home.existing(End.HUB)
     configure_logs("hub", rooms.log, settings.log)
-    assembly.store(home).sweep()
+    assembly.blobs(home).sweep()
     with StopRequests() as stop:
         Supervisor(parts(home, settings), run=rooms.run).supervise(stop)
 
@@ -86,15 +86,15 @@ def open_intake(home: str) -> Gate:
         statement_timeout_seconds=STATEMENT_SECONDS_MAX,
         wait_seconds=SESSION_SECONDS_MAX,
     )
-    return build(
-        open_desk(
-            sessions,
-            assembly.store(place),
-            assembly.regulators(settings),
-            limits=assembly.limits(settings),
-            kinds=assembly.kinds(settings),
-        )
+    desk = open_desk(
+        sessions,
+        assembly.blobs(place),
+        assembly.regulators(settings),
+        limits=assembly.limits(settings),
+        kinds=assembly.kinds(settings),
     )
+    collector.calm()
+    return build(desk)
 
 
 def keep_watch(home: Home, settings: Settings) -> None:
