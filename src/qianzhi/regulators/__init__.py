@@ -16,8 +16,8 @@ from qianzhi.specs.load import parse_regulator
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from importlib.metadata import EntryPoint
-    from types import ModuleType
     from importlib.resources.abc import Traversable
+    from types import ModuleType
 
     from qianzhi.specs.model import Regulator
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from uuid import UUID
 
+    import polars as pl
+
     from qianzhi.sealing.envelopes import Envelope, Manifest
     from qianzhi.sealing.receipts import Receipt
     from qianzhi.specs.model import Regulator
-
-    import polars as pl
 
 
 class Door(Protocol):

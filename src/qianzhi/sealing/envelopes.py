@@ -29,6 +29,7 @@ MEDIA_TYPE = "application/vnd.qianzhi.batch+zstd"
 ROW_COUNT_MAX = 100_000
 DECODED_BYTES_MAX = 512 * 2**20
 _PREFIX = b"qianzhi."
+_NARROW_BYTES_MAX = 2**31 - 1  # an offset of 32 bits reaches no further
 _COMPRESSION_LEVEL = 1
 _TEXT_TYPES = (pa.string(), pa.large_string())  # no views: a few bytes seen a million times are no small text
 
@@ -76,7 +77,7 @@ def digest(sealed: bytes) -> bytes:
 
 def seal(manifest: Manifest, rows: pl.DataFrame) -> bytes:
     """Encode rows and manifest into the bytes that are committed before the first attempt and sent unchanged."""
-    table = rows.to_arrow(compat_level=pl.CompatLevel.oldest()).combine_chunks()
+    table = _narrowed(rows.to_arrow(compat_level=pl.CompatLevel.oldest()).combine_chunks())
     metadata = {
         _PREFIX + name.encode(): str(value).encode()
         for name, value in (
@@ -95,6 +96,14 @@ def seal(manifest: Manifest, rows: pl.DataFrame) -> bytes:
         writer.write_table(table)
     sealed: bytes = pa.Codec("zstd", compression_level=_COMPRESSION_LEVEL).compress(stream.getvalue(), asbytes=True)
     return sealed
+
+
+def _narrowed(table: pa.Table) -> pa.Table:
+    """Return texts with offsets of 32 bits where they suffice: half as many bytes that say nothing."""
+    if table.nbytes > _NARROW_BYTES_MAX:
+        return table
+    narrow = [field.with_type(pa.string()) if field.type == pa.large_string() else field for field in table.schema]
+    return table.cast(pa.schema(narrow))
 
 
 def open_envelope(sealed: bytes, fields: Sequence[str] | None = None) -> Envelope:

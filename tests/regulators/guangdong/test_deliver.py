@@ -199,10 +199,10 @@ def test_nonsense_with_status_200_is_an_operators_business(hub: Hub, body: bytes
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (400, SenderError),
         (413, SenderError),
-        (415, SenderError),
-        (422, SenderError),
+        (415, OperatorError),
+        (422, OperatorError),
+        (400, RetryableError),
         (401, OperatorError),
         (403, OperatorError),
         (404, OperatorError),
@@ -223,6 +223,14 @@ def test_a_refusal_says_who_must_act(hub: Hub, status: int, kind: type[QianzhiEr
     assert type(error) is kind
     assert error.what == f"The hub answered {status} (some-code)."
     assert error.remedy == ("The batch stays sealed and is sent again." if kind is RetryableError else "Do something.")
+
+
+def test_what_the_hub_cannot_process_is_of_the_batch(hub: Hub) -> None:
+    """Smaller batches may do better; an edition it does not hold, though also 422, must not cost a row."""
+    problem = orjson.dumps({"code": "unprocessable", "remedy": "Send it in smaller batches."})
+    assert type(failure(hub, answering(422, problem))) is SenderError
+    other = orjson.dumps({"code": "ruleset-unknown", "remedy": "Import the same files."})
+    assert type(failure(hub, answering(422, other))) is OperatorError
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>413</html>", b"[]", b'"x"', b"null", b'{"code":1}', b"\xff\xfe"])
@@ -425,7 +433,7 @@ def test_a_blob_that_the_hub_lacks_is_sent(hub: Hub) -> None:
     assert headers["Content-Type"] == "image/png"
 
 
-@pytest.mark.parametrize(("status", "kind"), [(401, OperatorError), (503, RetryableError), (422, SenderError)])
+@pytest.mark.parametrize(("status", "kind"), [(401, OperatorError), (503, RetryableError), (413, SenderError)])
 @pytest.mark.parametrize("method", ["HEAD", "PUT"])
 def test_a_refused_blob_says_who_must_act(hub: Hub, status: int, kind: type[QianzhiError], method: str) -> None:
     """Whether the question is refused or the blob."""

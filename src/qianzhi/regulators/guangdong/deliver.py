@@ -31,10 +31,13 @@ ANSWER_SECONDS = 120.0  # between two parts of a request or an answer, and for t
 RECEIPT_BYTES_MAX = 256 * 2**20
 PROBLEM_BYTES_MAX = 2**20
 PROBLEM_CHARACTERS_MAX = 500
-# What the hub says of this one batch; the same bytes will never do better, smaller ones may.
-_OF_THE_BATCH = frozenset({400, 413, 415, 422})
-# What the hub says of this gateway: credential, rights, edition, a batch id used twice.
-_OF_THE_GATEWAY = frozenset({401, 403, 404, 405, 409})
+# What the hub says of this one batch: the same bytes will never do better, smaller ones may. Any other refusal is of
+# this gateway (credential, rights, edition, clock), and taking its batches apart would cost rows without any fault.
+_UNPROCESSABLE = "unprocessable"
+_TOO_LARGE = 413  # also by a proxy in between, which has no code
+# What the way did to the body; the same bytes may do better another time.
+_TRANSIENT = frozenset({400, 408, 425, 429})
+_CLIENT_ERRORS = range(300, 500)
 
 
 def open_door(url: str, credential: str, tls: ssl.SSLContext) -> HubDoor:
@@ -138,9 +141,9 @@ def _no_answer(why: str) -> RetryableError:
 def _refusal(answer: _Answer) -> RetryableError | SenderError | OperatorError:
     code, remedy = _problem(answer.body)
     what = f"The hub answered {answer.status} ({code})."
-    if answer.status in _OF_THE_BATCH:
+    if code == _UNPROCESSABLE or answer.status == _TOO_LARGE:
         return SenderError(what, remedy=remedy)
-    if answer.status in _OF_THE_GATEWAY or httpx.codes.is_redirect(answer.status):
+    if answer.status in _CLIENT_ERRORS and answer.status not in _TRANSIENT:
         return OperatorError(what, remedy=remedy)
     return RetryableError(what, remedy="The batch stays sealed and is sent again.")
 
