@@ -326,15 +326,25 @@ def test_a_row_whose_record_is_under_way_is_deferred() -> None:
 
 
 def test_a_row_behind_a_held_one_waits_for_its_own_record() -> None:
-    """A change or a withdrawal waits until what it changes is accepted."""
-    world = World(held=[("A", -2), ("A", -1), ("B", -3)])
-    outcome = decided([Row(1, "A", "modify"), Row(2, "B", "revoke")], world)
-    assert places(outcome) == {"waiting": [1, 2]}
+    """A change waits until what it changes is settled."""
+    world = World(held=[("A", -2), ("A", -1)])
+    outcome = decided([Row(1, "A", "modify")], world)
+    assert places(outcome) == {"waiting": [1]}
     assert outcome.superseded.is_empty()
     waiting = outcome.waiting.filter(row_id=1).row(0, named=True)
     assert (waiting["wants_lane_id"], waiting["wants"], waiting["code"]) == (LANE, "visit", "V22")
     assert (waiting["wants_key_hash"], waiting["wants_key_check"]) == keyed(["A"]).row(0)
     assert (waiting["key_hash"], waiting["key_check"]) == keyed(["A"]).row(0)
+
+
+def test_a_withdrawal_ends_what_was_held() -> None:
+    """What was never accepted ends here with its withdrawal; of an accepted record only the withdrawal still goes."""
+    unaccepted = decided([Row(1, "A", "revoke")], World(held=[("A", -2), ("A", -1)]))
+    assert places(unaccepted) == {"ended": [1]}
+    assert sorted(unaccepted.superseded) == [-2, -1]
+    accepted = decided([Row(1, "A", "revoke")], World(held=[("A", -1)], live={"A": True}))
+    assert places(accepted) == {"go": [1]}
+    assert list(accepted.superseded) == [-1]
 
 
 def test_a_record_staged_anew_supersedes_its_held_copies() -> None:

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from qianzhi.cli import gateway, hub, specs
+from qianzhi.cli.bench import bench
 from qianzhi.cli.demo import demo
 from qianzhi.cli.synth import synth
 from qianzhi.cli.terminal import FAILED, complain
@@ -23,6 +24,7 @@ app.add_typer(hub.app, name="hub")
 app.add_typer(specs.app, name="specs")
 app.command()(demo)
 app.command()(synth)
+app.command()(bench)
 
 
 def main() -> None:

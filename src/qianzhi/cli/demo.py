@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def demo(  # noqa: PLR0917  (every one is an option)
     home: HomeOption = None,
-    once: Annotated[bool, typer.Option("--once", help="Play the day and end, instead of staying up.")] = False,  # noqa: FBT002
+    once: Annotated[bool, typer.Option("--once", help="Play the day and end, instead of staying up.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write where the rows are as JSON.")] = None,
     people: Annotated[int, typer.Option(help="How many people the hospital knows.")] = 300,
     seed: Annotated[int, typer.Option(help="The same seed plays the same day.")] = 1,

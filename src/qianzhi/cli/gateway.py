@@ -31,7 +31,7 @@ def init(  # noqa: PLR0917  (every one is an option)
     institution: Annotated[str | None, typer.Option(help="The identity the platform issued (机构标识).")] = None,
     port: Annotated[int | None, typer.Option(help="Where the embedded PostgreSQL listens.")] = None,
     dsn: Annotated[str | None, typer.Option(help="A PostgreSQL of the site instead of the embedded one.")] = None,
-    hub: Annotated[str | None, typer.Option(help="The hub's address, https://host:port; this machine's when not given.")] = None,
+    hub: Annotated[str | None, typer.Option(help="The hub's https address; this machine's when not given.")] = None,
     credential_file: Annotated[Path | None, typer.Option(help="The file with the regulator's credential.")] = None,
     ca_file: Annotated[Path | None, typer.Option(help="The certificate authority of the hub.")] = None,
     destination: Annotated[str, typer.Option(help="The name of the destination.")] = "hub",
@@ -92,9 +92,10 @@ def cycle(home: HomeOption = None, destination: DestinationOption = None, *, as_
     from qianzhi.gateway.cycle import PATIENCE_SECONDS, Dispatcher
     from qianzhi.gateway.service import database
     from qianzhi.ledger.batches import CycleKind
-    from qianzhi.runtime import clock
+    from qianzhi.runtime import clock, collector
 
     place, settings = _opened(home)
+    collector.calm()
     with database(place, settings):
         chosen = assembly.destination(place, settings, destination)
         with Dispatcher(assembly.workplace(place, settings), chosen) as dispatcher:
@@ -144,7 +145,7 @@ def check(
     place, settings = _opened(home)
     with database(place, settings):
         chosen, site = assembly.destination(place, settings, destination), assembly.workplace(place, settings)
-        with connect(site.dsn, application="qianzhi check") as connection:
+        with connect(site.dsn, application="qianzhi check", autocommit=True) as connection:
             seen = list(preview(connection, site, chosen, as_of=clock.local_now()))
     found = explained(with_dataset((dataset, frame) for dataset, _, frame in seen), chosen, language)
     _print_findings(found, as_json=as_json)

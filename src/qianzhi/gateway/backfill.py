@@ -1,4 +1,4 @@
-"""Backfill: history that was staged before the ledger knew of it, sent at a pace that leaves the hospital its machine."""
+"""Backfill: history that was staged before the ledger knew of it, sent at a pace that spares the hospital's machine."""
 
 from __future__ import annotations
 

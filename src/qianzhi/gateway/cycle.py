@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
+import errno
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from queue import Queue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import polars as pl
+import psycopg
 import structlog
 
-from qianzhi.db.server import connect
-from qianzhi.errors import QianzhiError
+from qianzhi.db.server import connect, translated
+from qianzhi.errors import OperatorError, QianzhiError
 from qianzhi.gateway import order, staging
 from qianzhi.gateway.deliver import Courier, Delivered, Delivery, quarantine_findings, recalled
+from qianzhi.gateway.reader import Reader
 from qianzhi.gateway.seal import NO_KEYS, Chunk, Sealed, Sealer, Span
 from qianzhi.ledger import arrivals, batches, findings, held, lanes
 from qianzhi.ledger.batches import Cycle, CycleKind, RowOutcome
 from qianzhi.runtime import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
     from datetime import datetime
 
-    import psycopg
-
+    from qianzhi.db.server import Session
     from qianzhi.gateway.destination import Destination, Workplace
     from qianzhi.ledger.lanes import Lane
     from qianzhi.regulators.protocols import Door
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 log = structlog.stdlib.get_logger()
 
 # A pass takes at most one row of a key and lets one generation of held rows go, so this bounds the changes of one
@@ -46,6 +49,19 @@ Flight = deque[tuple[Sealed, Future[Delivery]]]  # batches on their way, oldest 
 
 def silent(_dataset: str, _rows: int) -> None:
     """Be told of progress and keep it to oneself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """What the runs of one dispatcher share: a session to seal on, couriers with sessions of their own, a door."""
+
+    session: Session
+    reader: Reader
+    workplace: Workplace
+    destination: Destination
+    couriers: Queue[Courier]
+    door: Door
+    lanes: list[Lane]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +81,11 @@ class Dispatcher:
     """
 
     def __init__(self, workplace: Workplace, destination: Destination) -> None:
-        self._workplace = workplace
-        self._destination = destination
-        self._stack = ExitStack()
         with ExitStack() as stack:
-            self._connection = stack.enter_context(connect(workplace.dsn, application="qianzhi cycle"))
-            self._couriers: Queue[Courier] = Queue()
-            for _ in range(workplace.pipeline_depth):
-                courier = Courier(connect(workplace.dsn, application="qianzhi courier"), workplace, destination)
-                stack.callback(courier.close)
-                self._couriers.put(courier)
-            self._door = destination.open_door()
-            stack.callback(self._door.close)
-            arrivals.follow_indexes(self._connection)
-            self._lanes = lanes.lanes_of(self._connection, destination.name, destination.regulator)
-            self._connection.commit()
+            self._crew = _crew(stack, workplace, destination)
             self._stack = stack.pop_all()
 
-    def __enter__(self) -> Dispatcher:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -95,7 +98,7 @@ class Dispatcher:
     @property
     def lanes(self) -> list[Lane]:
         """The destination's lanes, parents first."""
-        return self._lanes
+        return self._crew.lanes
 
     def advance(
         self,
@@ -109,32 +112,33 @@ class Dispatcher:
         """
         Take every row that was committed by the cut-off as far as it goes; return what moved.
 
-        Idempotent: what is sealed already is finished first, a cycle that was broken off is gone on with, and a
-        lane that another worker has for longer than `patience_seconds` is left to it. `note` is told the dataset and the rows of each settled batch.
+        Idempotent: what is sealed already is finished first, a cycle that was broken off is gone on with, and a lane
+        that another worker has for longer than `patience_seconds` is left to it. `note` is told the dataset and the
+        rows of each settled batch. Raises OperatorError when the disk is full; nothing is lost by that.
         """
-        chosen = [lane for lane in self._lanes if datasets is None or lane.dataset in datasets]
-        with ExitStack() as stack:
+        chosen = [lane for lane in self.lanes if datasets is None or lane.dataset in datasets]
+        with _told(), ExitStack() as stack:
             mine = [
                 lane
                 for lane in chosen
-                if stack.enter_context(lanes.locked(self._connection, lane, patience_seconds=patience_seconds))
+                if stack.enter_context(lanes.locked(self._crew.session, lane, patience_seconds=patience_seconds))
             ]
             if not mine:
                 return Advance()
             cycle = self._open(kind, cut_off, mine[0].destination_id)
-            done = self._until_still([self._run(lane, note) for lane in mine], cycle)
+            done = _until_still([LaneRun(self._crew, lane, note) for lane in mine], cycle)
             if cycle.cycle_id is not None and not done.postponed:
-                batches.finish_cycle(self._connection, cycle, now=clock.now())
-                self._connection.commit()
+                batches.finish_cycle(self._crew.session, cycle, now=clock.now())
+                self._crew.session.commit()
             return done
 
     def resume(self, *, note: Note = silent) -> Advance:
         """Finish what was sealed before and is due for another attempt; take nothing new."""
         postponed = set()
-        with ExitStack() as stack:
-            for lane in self._lanes:
-                if stack.enter_context(lanes.locked(self._connection, lane)):
-                    run = self._run(lane, note)
+        with _told(), ExitStack() as stack:
+            for lane in self.lanes:
+                if stack.enter_context(lanes.locked(self._crew.session, lane)):
+                    run = LaneRun(self._crew, lane, note)
                     run.finish_sealed()
                     if run.postponed:
                         postponed.add(lane.dataset)
@@ -142,90 +146,116 @@ class Dispatcher:
 
     def backstop(self) -> int:
         """Let staged rows arrive that the ledger has never heard of; return how many."""
-        return sum(backstop(self._connection, lane, self._destination) for lane in self._lanes)
-
-    def _run(self, lane: Lane, note: Note) -> LaneRun:
-        parents = {each.dataset: each.lane_id for each in self._lanes}
-        sealer = Sealer(self._connection, self._workplace, self._destination, lane, parents)
-        return LaneRun(self._connection, self._workplace, self._destination, sealer, self._couriers, self._door, note)
+        with _told():
+            return sum(backstop(self._crew.session, lane, self._crew.destination) for lane in self.lanes)
 
     def _open(self, kind: CycleKind, cut_off: datetime, destination_id: int) -> Cycle:
-        now = clock.now()
-        held.sweep(self._connection)
+        now, session = clock.now(), self._crew.session
+        held.sweep(session)
         if kind is CycleKind.REALTIME:
             # One entry a row would be a second ledger; the batches say all there is to say.
             cycle = Cycle(None, destination_id, kind, cut_off, clock.local(now))
         else:
             cycle = batches.open_cycle(
-                self._connection, destination_id, kind, cut_off=cut_off, as_of=clock.local(now), now=now
+                session, destination_id, kind, cut_off=cut_off, as_of=clock.local(now), now=now
             )
-        self._connection.commit()
+        session.commit()
         return cycle
 
-    def _until_still(self, runs: list[LaneRun], cycle: Cycle) -> Advance:
-        moved = 0
-        for run in runs:
-            run.finish_sealed()
-        for _ in range(PASS_COUNT_MAX):
-            step = sum(run.work(cycle) for run in runs if not run.postponed)
-            moved += step
-            if not step:
-                break
-        return Advance(moved, frozenset(run.dataset.name for run in runs if run.postponed))
+
+def _crew(stack: ExitStack, workplace: Workplace, destination: Destination) -> Crew:
+    session = stack.enter_context(connect(workplace.dsn, application="qianzhi cycle"))
+    couriers: Queue[Courier] = Queue()
+    for _ in range(workplace.pipeline_depth):
+        courier = Courier(connect(workplace.dsn, application="qianzhi courier"), workplace, destination)
+        stack.callback(courier.close)
+        couriers.put(courier)
+    door = destination.open_door()
+    stack.callback(door.close)
+    reading = connect(workplace.dsn, application="qianzhi reader", autocommit=True)
+    reader = Reader(reading)
+    stack.callback(reader.close)
+    for each in (session, reading):
+        arrivals.follow_indexes(each)
+    every = lanes.lanes_of(session, destination.name, destination.regulator)
+    session.commit()
+    return Crew(session, reader, workplace, destination, couriers, door, every)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say in our own words what broke a cycle off."""
+    with translated("The cycle was broken off"):
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            raise OperatorError(
+                "The disk of the data directory is full.",
+                remedy="Free space, then run the cycle again: every row still stands where it stood.",
+            ) from error
+
+
+def _until_still(runs: list[LaneRun], cycle: Cycle) -> Advance:
+    moved = 0
+    for run in runs:
+        run.finish_sealed()
+    for _ in range(PASS_COUNT_MAX):
+        step = sum(run.work(cycle) for run in runs if not run.postponed)
+        moved += step
+        if not step:
+            break
+    return Advance(moved, frozenset(run.dataset.name for run in runs if run.postponed))
 
 
 class LaneRun:
     """One lane within one call: seals chunks on this thread while couriers deliver those before."""
 
-    def __init__(
-        self,
-        connection: psycopg.Connection,
-        workplace: Workplace,
-        destination: Destination,
-        sealer: Sealer,
-        couriers: Queue[Courier],
-        door: Door,
-        note: Note,
-    ) -> None:
-        self._connection = connection
-        self._workplace = workplace
-        self._destination = destination
-        self._lane = sealer.lane
-        self._sealer = sealer
-        self._couriers = couriers
-        self._door = door
+    def __init__(self, crew: Crew, lane: Lane, note: Note) -> None:
+        self._crew = crew
+        self._session = crew.session
+        self._lane = lane
         self._note = note
-        self.dataset = sealer.dataset
+        self._sealer = Sealer(
+            crew.session,
+            crew.reader,
+            crew.workplace,
+            crew.destination,
+            lane=lane,
+            parents={each.dataset: each.lane_id for each in crew.lanes},
+        )
+        self.dataset = self._sealer.dataset
         self.postponed = False
         self._has_split = False
 
     def finish_sealed(self) -> None:
         """Finish what was sealed before: nothing new of the lane may overtake it."""
-        while not self.postponed and (waiting := batches.open_batches(self._connection, self._lane.lane_id)):
-            self._connection.rollback()
+        while not self.postponed and (waiting := batches.open_batches(self._session, self._lane.lane_id)):
+            self._session.rollback()
             for batch in waiting:
                 if batch.next_attempt_at is not None and batch.next_attempt_at > clock.now():
                     self.postponed = True
                     break
-                sealed = recalled(batch, self._workplace, self._destination)
+                sealed = recalled(batch, self._crew.workplace, self._crew.destination)
                 self._take_in(sealed, self._deliver(sealed))
                 if self.postponed:
                     break
-        self._connection.rollback()
+        self._session.rollback()
         self._has_split = False
 
     def work(self, cycle: Cycle) -> int:
         """Take each row of the lane that may go now; return how many rows moved."""
-        self._sealer.forget_parents()
+        self._sealer.begin_pass()
         leave = self._behind(cycle)
         moved, after = 0, 0
         flight: Flight = deque()
-        with ThreadPoolExecutor(max_workers=self._workplace.pipeline_depth, thread_name_prefix="courier") as pool:
+        with ThreadPoolExecutor(max_workers=self._crew.workplace.pipeline_depth, thread_name_prefix="courier") as pool:
             while not self.postponed and (chunk := self._seal(cycle, after, leave, flight)):
                 after, moved = chunk.last_id, moved + chunk.moved_count
                 if chunk.sealed is not None:
                     flight.append((chunk.sealed, pool.submit(self._deliver, chunk.sealed)))
-                while flight and (len(flight) >= self._workplace.pipeline_depth or flight[0][1].done()):
+                while flight and (len(flight) >= self._crew.workplace.pipeline_depth or flight[0][1].done()):
                     self._land(flight)
             while flight:
                 self._land(flight)
@@ -234,11 +264,11 @@ class LaneRun:
         return moved
 
     def _deliver(self, sealed: Sealed) -> Delivery:
-        courier = self._couriers.get()
+        courier = self._crew.couriers.get()
         try:
             return courier.deliver(sealed, self._sealer)
         finally:
-            self._couriers.put(courier)
+            self._crew.couriers.put(courier)
 
     def _land(self, flight: Flight) -> None:
         sealed, future = flight.popleft()
@@ -253,13 +283,13 @@ class LaneRun:
 
     def _behind(self, cycle: Cycle) -> pl.Series:
         """Return the rows that come behind another waiting row of their key."""
-        repeated = arrivals.repeated_rows(self._connection, self._lane.lane_id, cycle.cut_off)
+        repeated = arrivals.repeated_rows(self._session, self._lane.lane_id, cycle.cut_off)
         later = repeated["row_id"].clear()
         if not repeated.is_empty():
             row_ids = repeated["row_id"].sort()
-            raw = staging.rows_of(self._connection, self._lane.regulator, self.dataset, row_ids)
+            raw = staging.rows_of(self._session, self._lane.regulator, self.dataset, row_ids)
             later = order.behind(raw, repeated, self.dataset)
-        self._connection.rollback()
+        self._session.rollback()
         return later
 
     def _seal(self, cycle: Cycle, after: int, leave: pl.Series, flight: Flight) -> Chunk | None:
@@ -268,45 +298,47 @@ class LaneRun:
 
         One bad row must not stop its neighbours.
         """
-        limit = self._workplace.chunk_rows
+        limit = self._crew.workplace.chunk_rows
         while True:
             in_flight = pl.concat([NO_KEYS, *(sealed.keys for sealed, _ in flight)])
             try:
                 span = Span(after, leave, limit)
-                return self._sealer.seal_next(cycle, self._door, span, in_flight, now=clock.now())
-            except (QianzhiError, OSError):
-                self._connection.rollback()
+                return self._sealer.seal_next(cycle, self._crew.door, span, in_flight, now=clock.now())
+            except (QianzhiError, OSError, psycopg.OperationalError):
+                if not self._session.closed:
+                    self._session.rollback()
                 raise
-            except Exception as error:  # noqa: BLE001  (whatever a row provokes must not stop the lane)
-                self._connection.rollback()
-                log.error("gateway:chunk:not_sealed", dataset=self.dataset.name, rows=limit, exc_info=error)
+            except Exception:
+                self._session.rollback()
+                self._crew.reader.forget()
+                log.exception("gateway:chunk:not_sealed", dataset=self.dataset.name, rows=limit)
                 if limit == 1:
                     return self._set_aside(cycle, after, leave)
                 limit = max(1, limit // 8)
 
     def _set_aside(self, cycle: Cycle, after: int, leave: pl.Series) -> Chunk | None:
         lane_id = self._lane.lane_id
-        taken = arrivals.take(self._connection, lane_id, after=after, cut_off=cycle.cut_off, leave=leave, limit=1)
+        taken = arrivals.take(self._session, lane_id, after=after, cut_off=cycle.cut_off, leave=leave, limit=1)
         row_ids = taken["row_id"]
-        batches.add_outcomes(self._connection, lane_id, row_ids, RowOutcome.QUARANTINED)
+        batches.add_outcomes(self._session, lane_id, row_ids, RowOutcome.QUARANTINED)
         findings.record(
-            self._connection, lane_id, quarantine_findings(row_ids), "gateway", batch_id=None, now=clock.now()
+            self._session, lane_id, quarantine_findings(row_ids), "gateway", batch_id=None, now=clock.now()
         )
-        self._connection.commit()
+        self._session.commit()
         return None if taken.is_empty() else Chunk(int(row_ids[-1]), taken.height, None)
 
 
-def backstop(connection: psycopg.Connection, lane: Lane, destination: Destination) -> int:
+def backstop(session: Session, lane: Lane, destination: Destination) -> int:
     """Let staged rows arrive that the ledger has never heard of; return how many. Commits in bounded steps."""
     dataset = destination.regulator.dataset(lane.dataset)
     after, found = 0, 0
     while True:
         missed = arrivals.missing(
-            connection, lane.lane_id, lane.regulator, dataset, after=after, limit=BACKSTOP_ROWS, now=clock.now()
+            session, lane.lane_id, lane.regulator, dataset, after=after, limit=BACKSTOP_ROWS, now=clock.now()
         )
         if missed.is_empty():
-            connection.rollback()
+            session.rollback()
             return found
-        arrivals.put(connection, lane.lane_id, missed)
-        connection.commit()
+        arrivals.put(session, lane.lane_id, missed)
+        session.commit()
         after, found = int(missed["row_id"][-1]), found + missed.height

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -25,8 +24,7 @@ from qianzhi.sealing.images import media_type
 from qianzhi.specs.model import ErrorClass, RuleKind, Severity
 
 if TYPE_CHECKING:
-    import psycopg
-
+    from qianzhi.db.server import Session
     from qianzhi.gateway.destination import Destination, Workplace
     from qianzhi.gateway.seal import Sealer
     from qianzhi.ledger.batches import Batch
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
 log = structlog.stdlib.get_logger()
 
 RUN_ATTEMPT_COUNT_MAX = 4  # in one go; the worker comes back for the rest when the next attempt is due
+WAIT_SECONDS_MAX = 5.0  # a longer pause is not waited out in place: it would keep the lane, and a stop, waiting
 QUARANTINE_CODE = "Q01"
 
 
@@ -62,7 +61,7 @@ class Courier:
     Not for several threads; each has its own courier.
     """
 
-    def __init__(self, connection: psycopg.Connection, workplace: Workplace, destination: Destination) -> None:
+    def __init__(self, connection: Session, workplace: Workplace, destination: Destination) -> None:
         self._connection = connection
         self._workplace = workplace
         self._destination = destination
@@ -81,27 +80,28 @@ class Courier:
         Every way out leaves the ledger saying how to go on; a crash at any point only repeats the send.
         """
         for attempt in range(1, RUN_ATTEMPT_COUNT_MAX + 1):
-            begun_at, begun = clock.now(), time.monotonic()
+            begun_at, begun = clock.now(), clock.monotonic()
             try:
                 released = self._attempt(sealed)
             except SenderError as error:
                 self._note(sealed.batch, begun_at, begun, error, None)
-                return self._divide(sealed, sealer)
+                return self._reseal(sealed, sealer, parts=2)
             except (RetryableError, OperatorError) as error:
-                stop = attempt == RUN_ATTEMPT_COUNT_MAX or isinstance(error, OperatorError)
                 failed = sealed.batch.attempt_count + attempt
                 pause = self._destination.backoff.pause_seconds(failed, self._random)
                 self._note(sealed.batch, begun_at, begun, error, begun_at + timedelta(seconds=pause))
-                if stop:
+                if isinstance(error, OperatorError) and sealed.batch.ruleset != self._destination.regulator.digest:
+                    return self._reseal(sealed, sealer, parts=1)
+                if isinstance(error, OperatorError) or pause > WAIT_SECONDS_MAX:
                     return Delivery(Delivered.POSTPONED)
-                time.sleep(pause)
+                clock.sleep(pause)
             else:
                 self._workplace.spool.remove(sealed.batch.batch_id)
                 return Delivery(Delivered.SETTLED, released)
         return Delivery(Delivered.POSTPONED)
 
     def _attempt(self, sealed: Sealed) -> int:
-        begun_at, begun = clock.now(), time.monotonic()
+        begun_at, begun = clock.now(), clock.monotonic()
         for digest in sealed.blobs:
             content = self._workplace.blobs.get(digest)
             self.door.offer(digest, media_type(content), content)
@@ -110,7 +110,7 @@ class Courier:
             self._connection,
             sealed.batch.batch_id,
             attempted_at=begun_at,
-            took_seconds=time.monotonic() - begun,
+            took_seconds=clock.monotonic() - begun,
             outcome="receipt",
         )
         return settle(
@@ -135,24 +135,28 @@ class Courier:
             self._connection,
             batch.batch_id,
             attempted_at=begun_at,
-            took_seconds=time.monotonic() - begun,
+            took_seconds=clock.monotonic() - begun,
             outcome=f"{type(error).__name__}: {error.what}",
             next_attempt_at=next_attempt_at,
         )
         self._connection.commit()
         log.warning("gateway:batch:not_delivered", batch=str(batch.batch_id), what=error.what, remedy=error.remedy)
 
-    def _divide(self, sealed: Sealed, sealer: Sealer) -> Delivery:
-        """Go on in halves with what the destination cannot take whole; set a single row aside."""
-        if sealed.batch.row_count == 1:
+    def _reseal(self, sealed: Sealed, sealer: Sealer, *, parts: int) -> Delivery:
+        """
+        Go on in other batches.
+
+        In halves with what the destination cannot take whole; whole with what was sealed under rules that it no
+        longer holds. A single row that it cannot take stands aside.
+        """
+        if sealed.batch.row_count < parts:
             return self._quarantine(sealed)
         raw = open_envelope(sealed.content).rows
         if batches.close(self._connection, sealed.batch, BatchState.SPLIT):
-            middle = raw.height // 2
-            for half in (raw.head(middle), raw.tail(-middle)):
-                rows = sealed.rows.join(half.select("row_id"), on="row_id", how="semi")
+            for part in raw.iter_slices(-(-raw.height // parts)):
+                rows = sealed.rows.join(part.select("row_id"), on="row_id", how="semi")
                 sealer.seal_rows(
-                    half,
+                    part,
                     rows,
                     sealed.manifest.as_of,
                     sealed.batch.cycle_id,

@@ -50,7 +50,7 @@ def serve(listen: str, port: int, report: Callable[[], dict[str, Any]]) -> Threa
     class Handler(BaseHTTPRequestHandler):
         timeout = REQUEST_SECONDS_MAX
 
-        def do_GET(self) -> None:  # noqa: N802  (the name is the library's)
+        def do_GET(self) -> None:
             if self.path.partition("?")[0] != "/healthz":
                 self.send_error(HTTPStatus.NOT_FOUND)
                 return

@@ -96,6 +96,8 @@ def _carried(text: str, blobs: Blobs, paths: PathMap) -> tuple[str | None, str |
 def _content(text: str, paths: PathMap) -> bytes | str:
     """Return the bytes of an image, or why there is none."""
     path = paths.resolve(text)
+    if path.drive.startswith("\\\\"):
+        return "a path of another machine"  # opening it would make this one call there, with its credentials
     if not path.is_absolute():
         return "not a full path"
     try:

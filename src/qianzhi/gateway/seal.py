@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from qianzhi.checks.checker import checker
 from qianzhi.checks.state import KEY, NEW, changes_of, reference_keys
 from qianzhi.gateway import staging
 from qianzhi.gateway.images import carry
+from qianzhi.gateway.reader import Errand
 from qianzhi.gateway.triage import Parents, Surroundings, Triage, everything_goes, triage
 from qianzhi.ledger import arrivals, batches, held, keys
 from qianzhi.ledger import findings as ledger_findings
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from qianzhi.checks.checker import Checked
     from qianzhi.db.server import Session
     from qianzhi.gateway.destination import Destination, Workplace
+    from qianzhi.gateway.reader import Reader
     from qianzhi.ledger.batches import Cycle
     from qianzhi.ledger.lanes import Lane
     from qianzhi.regulators.protocols import Door
@@ -81,17 +84,20 @@ class Span:
 
 
 class Sealer:
-    """Seals the chunks of one lane. Holds no state between chunks but its connection, compiled rules and known parents."""
+    """Seals the chunks of one lane; between chunks it keeps its session, compiled rules and known parents."""
 
     def __init__(
         self,
         session: Session,
+        reader: Reader,
         workplace: Workplace,
         destination: Destination,
+        *,
         lane: Lane,
         parents: Mapping[str, int],
     ) -> None:
         self._session = session
+        self._reader = reader
         self._workplace = workplace
         self._destination = destination
         self.lane = lane
@@ -100,9 +106,10 @@ class Sealer:
         self.dataset: Dataset = destination.regulator.dataset(lane.dataset)
         self._checker = checker(destination.regulator, self.dataset)
 
-    def forget_parents(self) -> None:
-        """Look parents up anew: between two passes some may have been revoked."""
+    def begin_pass(self) -> None:
+        """Forget what was read and looked up: between two passes parents may have been revoked."""
         self._accepted.clear()
+        self._reader.forget()
 
     def seal_next(
         self, cycle: Cycle, door: Door, span: Span, in_flight: pl.DataFrame, *, now: datetime
@@ -125,17 +132,27 @@ class Sealer:
         if taken.is_empty():
             self._session.rollback()
             return None
-        judged = self._judge(cycle, taken["row_id"], in_flight)
+        errand = Errand(self.lane, self.dataset, partial(self._check, as_of=cycle.as_of))
+        checked = self._reader.checked(errand, taken["row_id"])
+        last_id = int(checked.raw["row_id"][-1])
+        arrivals.put(self._session, self.lane.lane_id, taken.filter(pl.col("row_id") > last_id))
+        if taken.height == span.limit:
+            self._reader.read_ahead(
+                errand, after=last_id, cut_off=cycle.cut_off, leave=span.leave, limit=span.limit
+            )
+        judged = self._judge(cycle, checked, in_flight)
         self._place(judged.triage, taken)
         sealed = self._seal(judged, cycle, door)
         self._record(judged, sealed, now=now)
         self._session.commit()
-        return Chunk(int(taken["row_id"][-1]), taken.height - judged.triage.deferred.len(), sealed)
+        return Chunk(last_id, checked.raw.height - judged.triage.deferred.len(), sealed)
 
-    def _judge(self, cycle: Cycle, row_ids: pl.Series, in_flight: pl.DataFrame) -> _Judged:
-        raw = staging.rows_of(self._session, self.lane.regulator, self.dataset, row_ids)
+    def _check(self, raw: pl.DataFrame, *, as_of: datetime) -> Checked:
         raw = staging.mapped(raw, self.dataset, self._destination.maps)
-        checked = self._checker.check(raw, as_of=cycle.as_of, kinds=self._destination.kinds & _ROW_KINDS)
+        return self._checker.check(raw, as_of=as_of, kinds=self._destination.kinds & _ROW_KINDS)
+
+    def _judge(self, cycle: Cycle, checked: Checked, in_flight: pl.DataFrame) -> _Judged:
+        raw = checked.raw
         carried, image_findings = carry(raw, self.dataset, self._workplace.blobs, self._workplace.paths)
         found = findings_of.concat([checked.findings, image_findings])
         if RuleKind.STATE not in self._destination.kinds:
@@ -177,7 +194,8 @@ class Sealer:
         unknown = named.join(known, on=KEY, how="anti")
         if not unknown.is_empty():
             asked = keys.states_of(self._session, lane_id, unknown)
-            known = pl.concat([known if known.height < PARENTS_KNOWN_MAX else NO_KEYS, asked.filter("live").select(KEY)])
+            kept = known if known.height < PARENTS_KNOWN_MAX else NO_KEYS
+            known = pl.concat([kept, asked.filter("live").select(KEY)])
             self._accepted[lane_id] = known
         return known.with_columns(live=pl.lit(value=True))
 
@@ -201,7 +219,8 @@ class Sealer:
         if promoted.len():
             is_promoted = pl.col("row_id").is_in(promoted.implode())
             change = self.dataset.change
-            raw = raw.with_columns(pl.when(is_promoted).then(pl.lit(change.new)).otherwise(change.field).alias(change.field))
+            said = pl.when(is_promoted).then(pl.lit(change.new)).otherwise(change.field)
+            raw = raw.with_columns(said.alias(change.field))
             rows = rows.with_columns(operation=pl.when(is_promoted).then(pl.lit(NEW)).otherwise("operation"))
         return self.seal_rows(raw, rows, cycle.as_of, cycle.cycle_id, door)
 

@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from qianzhi.checks.state import REVOKE
-from qianzhi.ledger import batches, findings, keys
+from qianzhi.ledger import batches, findings, held, keys
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    import psycopg
-
+    from qianzhi.db.server import Session
     from qianzhi.gateway.seal import Sealed
     from qianzhi.sealing.receipts import Receipt
 
 
 def settle(
-    connection: psycopg.Connection,
+    connection: Session,
     sealed: Sealed,
     receipt: Receipt,
     document: bytes,
@@ -38,15 +37,23 @@ def settle(
     if batches.settle(connection, batch, receipt, document, now=now):
         findings.record_receipt(connection, batch, receipt.findings, now=now)
         if keeps_states:
-            released = keys.settle_states(connection, batch.lane_id, accepted_states(sealed.rows, receipt.rejected))
+            settled = settled_states(sealed.rows, receipt.rejected)
+            accepted = settled.filter("accepted").select(*keys.KEY_STATE.names())
+            keys.settle_states(connection, batch.lane_id, accepted)
+            released = held.release(connection, batch.lane_id, settled)
     connection.commit()
     return released
 
 
-def accepted_states(rows: pl.DataFrame, rejected: pl.Series) -> pl.DataFrame:
-    """Return the KEY_STATE that each key has after its accepted row; a batch holds a key once."""
+def settled_states(rows: pl.DataFrame, rejected: pl.Series) -> pl.DataFrame:
+    """
+    Return for each key what its row left behind: KEY_STATE and `accepted`; a batch holds a key once.
+
+    Where the row was rejected, `live` is False.
+    """
     return (
-        rows.filter(pl.col("operation").is_not_null() & ~pl.col("row_id").is_in(rejected.implode()))
-        .with_columns(live=pl.col("operation") != REVOKE)
-        .select(*keys.KEY_STATE.names())
+        rows.filter(pl.col("operation").is_not_null())
+        .with_columns(accepted=~pl.col("row_id").is_in(rejected.implode()))
+        .with_columns(live=pl.col("accepted") & (pl.col("operation") != REVOKE))
+        .select(*keys.KEY_STATE.names(), "accepted")
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from qianzhi.checks import findings as findings_of
-from qianzhi.checks.state import KEY, MODIFY, NEW, REVOKE, unmet
+from qianzhi.checks.state import KEY, MODIFY, REVOKE, unmet
 from qianzhi.specs.model import RuleKind, Severity
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def triage(rows: pl.DataFrame, rejected: pl.Series, around: Surroundings, datase
     known = known.join(deferred.select("row_id"), on="row_id", how="anti")
     sound = known.filter(pl.col("sound"))
 
-    behind = sound.filter(pl.col("is_held") & (pl.col("operation") != NEW))
+    behind = sound.filter(pl.col("is_held") & (pl.col("operation") == MODIFY))
     clear = sound.join(behind.select("row_id"), on="row_id", how="anti")
     unaccepted = clear.filter(~pl.col("is_live"))
     ended = unaccepted.filter(pl.col("operation") == REVOKE)
@@ -92,7 +92,7 @@ def triage(rows: pl.DataFrame, rejected: pl.Series, around: Surroundings, datase
     stay = pl.concat([waiting["row_id"], ended["row_id"]])
     go = known.filter(~pl.col("row_id").is_in(stay.implode()))
     promoted = unaccepted.filter((pl.col("operation") == MODIFY) & pl.col("row_id").is_in(go["row_id"].implode()))
-    taking_over = clear.filter(pl.col("operation") == NEW)
+    taking_over = clear.filter(pl.col("operation") != MODIFY)
     return Triage(
         go=go["row_id"],
         promoted=promoted["row_id"],

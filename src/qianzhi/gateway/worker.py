@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-import psycopg
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from qianzhi.db.server import Session
     from qianzhi.gateway.destination import Destination, Workplace
     from qianzhi.runtime.stopping import StopRequests
 
@@ -86,7 +86,7 @@ class Worker:
 
     def _due(self, destination: Destination) -> datetime | None:
         with connect(self._workplace.dsn, application="qianzhi worker") as connection:
-            last = batches.last_nightly_cut_off(connection, destination.name)
+            last = batches.last_nightly_cut_off(connection, destination.name, now=clock.now())
         due = due_cut_off(clock.local_now(), destination.schedule, clock.local(last) if last else None)
         return due.replace(tzinfo=clock.LOCAL) if due else None
 
@@ -100,14 +100,14 @@ class Worker:
             tick(destination)
         except QianzhiError as error:
             log.warning("gateway:tick:failed", destination=destination.name, what=error.what, remedy=error.remedy)
-        except Exception as error:  # noqa: BLE001  (the next tick must come)
-            log.error("gateway:tick:failed", destination=destination.name, exc_info=error)
+        except Exception:
+            log.exception("gateway:tick:failed", destination=destination.name)
 
     def _listen(self, destination: Destination) -> None:
         while not self._stopping.is_set():
             try:
                 self._attend(destination)
-            except Exception as error:  # noqa: BLE001  (the ear must not fall off)
+            except Exception as error:
                 log.warning("gateway:realtime:interrupted", destination=destination.name, exc_info=error)
                 self._stopping.wait(RECOVER_SECONDS)
 
@@ -125,6 +125,6 @@ class Worker:
                 _wait_for_notice(ear)
 
 
-def _wait_for_notice(ear: psycopg.Connection[tuple[object, ...]]) -> None:
+def _wait_for_notice(ear: Session) -> None:
     for _ in ear.notifies(timeout=LISTEN_SECONDS, stop_after=1):
         pass

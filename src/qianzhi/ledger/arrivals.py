@@ -68,9 +68,17 @@ def take(
     return numbers.columns(session, sql.SQL(_SQL.take), ARRIVAL.names(), parameters).sort("row_id")
 
 
-def peek(session: Session, lane_id: int, *, after: int, limit: int) -> pl.Series:
-    """Return the ids of the next rows behind the id `after` without taking them, ascending."""
-    parameters = {"lane_id": lane_id, "after": after, "limit": limit}
+def peek(
+    session: Session, lane_id: int, *, after: int, cut_off: datetime, leave: pl.Series, limit: int
+) -> pl.Series:
+    """Return the ids of the rows that `take` would claim, and leave them."""
+    parameters = {
+        "lane_id": lane_id,
+        "after": after,
+        "cut_off": cut_off,
+        "leave": numbers.array_text(leave),
+        "limit": limit,
+    }
     return numbers.columns(session, sql.SQL(_SQL.peek), ("row_id",), parameters)["row_id"].sort()
 
 

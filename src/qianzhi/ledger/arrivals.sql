@@ -41,7 +41,8 @@ FROM taken
 SELECT string_agg(int8send(row_id), '')
 FROM (
     SELECT row_id FROM qianzhi.arrived
-    WHERE lane_id = %(lane_id)s AND row_id > %(after)s
+    WHERE lane_id = %(lane_id)s AND row_id > %(after)s AND arrived_at <= %(cut_off)s
+      AND row_id <> ALL (%(leave)s::bigint[])
     ORDER BY row_id
     LIMIT %(limit)s
 ) AS next

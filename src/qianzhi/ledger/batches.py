@@ -194,9 +194,9 @@ def finish_cycle(connection: psycopg.Connection, cycle: Cycle, *, now: datetime)
     connection.execute(_SQL.finish_cycle, {"cycle_id": cycle.cycle_id, "finished_at": now})
 
 
-def last_nightly_cut_off(connection: psycopg.Connection, destination: str) -> datetime | None:
-    """Return the newest cut-off that a nightly cycle of a destination has worked through."""
-    row = connection.execute(_SQL.last_nightly_cut_off, {"destination": destination}).fetchone()
+def last_nightly_cut_off(connection: psycopg.Connection, destination: str, *, now: datetime) -> datetime | None:
+    """Return the newest cut-off that a nightly cycle of a destination has worked through, as far as `now` believes."""
+    row = connection.execute(_SQL.last_nightly_cut_off, {"destination": destination, "now": now}).fetchone()
     return row[0] if row else None
 
 

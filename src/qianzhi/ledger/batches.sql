@@ -63,11 +63,11 @@ LIMIT 1
 UPDATE qianzhi.cycles SET finished_at = %(finished_at)s WHERE cycle_id = %(cycle_id)s
 
 -- name: last_nightly_cut_off
--- The newest cut-off that a nightly cycle of a destination has worked through to its end. One far ahead comes from a
--- time when the clock was wrong, and must not hide those that came after it.
+-- The newest cut-off that a nightly cycle of a destination has worked through to its end. One that lies ahead comes
+-- from a time when the clock was wrong, and must not hide those that came after it.
 SELECT max(cut_off) FROM qianzhi.cycles JOIN qianzhi.destinations USING (destination_id)
 WHERE name = %(destination)s AND kind = 'nightly' AND finished_at IS NOT NULL
-    AND cut_off <= now() + INTERVAL '1 day'
+    AND cut_off <= %(now)s
 
 -- name: has_due
 -- Whether a sealed batch of a destination is due for another attempt. One without any attempt is being sent now,

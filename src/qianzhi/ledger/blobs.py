@@ -11,17 +11,19 @@ from qianzhi.runtime.files import write_durably
 if TYPE_CHECKING:
     from pathlib import Path
 
+_PARTS = "*/.*.part"
+
 
 class Blobs:
     """One folder of blobs. The file is whole and durable before any ledger entry names it."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def path(self, digest: bytes) -> Path:
         """Return where a blob lies or would lie."""
         name = digest.hex()
-        return self._folder / name[:2] / name
+        return self.folder / name[:2] / name
 
     def holds(self, digest: bytes) -> bool:
         """Tell whether the blob is there."""
@@ -31,7 +33,7 @@ class Blobs:
         """Store a blob unless it is there already; return its SHA-256. Raises OSError when the disk is full."""
         digest = hashlib.sha256(content).digest()
         path = self.path(digest)
-        if not path.is_file():
+        if not path.is_file() or path.stat().st_size != len(content):
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_durably(path, content)
         return digest
@@ -45,6 +47,13 @@ class Blobs:
         if hashlib.sha256(content).digest() != digest:
             raise self._damaged(digest, "has changed on the disk")
         return content
+
+    def sweep(self) -> int:
+        """Remove what a killed process left half-written, and return how many; only while nobody writes."""
+        parts = list(self.folder.glob(_PARTS))
+        for part in parts:
+            part.unlink(missing_ok=True)
+        return len(parts)
 
     @staticmethod
     def _damaged(digest: bytes, what: str) -> OperatorError:

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    import psycopg
-
+    from qianzhi.db.server import Session
     from qianzhi.ledger.batches import Batch
 
 _SQL = load("qianzhi.ledger", "findings.sql")
@@ -27,7 +26,13 @@ LISTED = pl.Schema(
 
 
 def record(
-    connection: psycopg.Connection, lane_id: int, findings: pl.DataFrame, origin: Origin, *, batch_id: UUID | None, now: datetime
+    session: Session,
+    lane_id: int,
+    findings: pl.DataFrame,
+    origin: Origin,
+    *,
+    batch_id: UUID | None,
+    now: datetime,
 ) -> None:
     """Put findings on record."""
     if findings.is_empty():
@@ -45,26 +50,26 @@ def record(
         "severity",
         pl.lit(now.isoformat()).alias("found_at"),
     )
-    arrow.write(connection, "qianzhi.findings", stored)
+    arrow.write(session, "qianzhi.findings", stored)
 
 
-def record_receipt(connection: psycopg.Connection, batch: Batch, findings: pl.DataFrame, *, now: datetime) -> None:
+def record_receipt(session: Session, batch: Batch, findings: pl.DataFrame, *, now: datetime) -> None:
     """
     Put on record what a receipt says beyond what the gateway found itself.
 
     Row and batch rules give the same findings at both ends, so only the rest is new.
     """
     known = pl.DataFrame(
-        connection.execute(_SQL.known, {"batch_id": batch.batch_id}).fetchall(),
+        session.execute(_SQL.known, {"batch_id": batch.batch_id}).fetchall(),
         schema={"row_id": pl.Int64, "code": pl.String, "field": pl.String},
         orient="row",
     )
     news = findings.join(known, on=["row_id", "code", "field"], how="anti", nulls_equal=True)
-    record(connection, batch.lane_id, news, "hub", batch_id=batch.batch_id, now=now)
+    record(session, batch.lane_id, news, "hub", batch_id=batch.batch_id, now=now)
 
 
 def listed(
-    connection: psycopg.Connection,
+    session: Session,
     destination: str,
     *,
     dataset: str | None = None,
@@ -73,5 +78,5 @@ def listed(
 ) -> pl.DataFrame:
     """Return findings and held rows of a destination, columns of LISTED."""
     parameters = {"destination": destination, "dataset": dataset, "since": since, "limit": limit}
-    rows = connection.execute(_SQL.open, parameters).fetchall()
+    rows = session.execute(_SQL.open, parameters).fetchall()
     return pl.DataFrame(rows, schema=LISTED, orient="row")

@@ -33,29 +33,46 @@ HELD = pl.Schema(
 )
 
 
-def hold(connection: Session, lane_id: int, rows: pl.DataFrame) -> None:
+def hold(session: Session, lane_id: int, rows: pl.DataFrame) -> None:
     """Let rows (columns of HELD) wait."""
     if not rows.is_empty():
         columns = {name: rows[name].to_list() for name in HELD.names()}
-        connection.execute(_SQL.hold, {"lane_id": lane_id, **columns})
+        session.execute(_SQL.hold, {"lane_id": lane_id, **columns})
 
 
-def held_of(connection: Session, lane_id: int, keys: pl.DataFrame) -> pl.DataFrame:
+def held_of(session: Session, lane_id: int, keys: pl.DataFrame) -> pl.DataFrame:
     """Return key_hash, key_check and row_id of the held rows that have one of these keys."""
     names = (*KEY, "row_id")
-    if not connection.execute(_SQL.any, {"lane_id": lane_id}).fetchone():
+    if not session.execute(_SQL.any, {"lane_id": lane_id}).fetchone():
         return pl.DataFrame(schema=dict.fromkeys(names, pl.Int64))
     parameters = {"lane_id": lane_id, "key_hashes": numbers.array_text(keys["key_hash"].unique())}
-    found = numbers.columns(connection, sql.SQL(_SQL.of_keys), names, parameters)
+    found = numbers.columns(session, sql.SQL(_SQL.of_keys), names, parameters)
     return found.join(keys, on=KEY, how="semi")
 
 
-def drop(connection: Session, lane_id: int, row_ids: pl.Series) -> None:
+def drop(session: Session, lane_id: int, row_ids: pl.Series) -> None:
     """Stop holding rows that something else settles."""
     if row_ids.len():
-        connection.execute(_SQL.drop, {"lane_id": lane_id, "row_ids": row_ids.to_list()})
+        session.execute(_SQL.drop, {"lane_id": lane_id, "row_ids": row_ids.to_list()})
 
 
-def sweep(connection: Session) -> int:
+def release(session: Session, lane_id: int, settled: pl.DataFrame) -> int:
+    """
+    Let rows go that waited for settled keys (key_hash, key_check, live) of a lane; return how many.
+
+    `live` is False also where the row of the key was rejected.
+    """
+    if settled.is_empty() or not session.execute(_SQL.is_wanted, {"lane_id": lane_id}).fetchone():
+        return 0
+    parameters = {
+        "lane_id": lane_id,
+        "key_hash": numbers.array_text(settled["key_hash"]),
+        "key_check": numbers.array_text(settled["key_check"]),
+        "live": numbers.array_text(settled["live"].cast(pl.Int64)),
+    }
+    return session.execute(_SQL.release, parameters).rowcount
+
+
+def sweep(session: Session) -> int:
     """Let every held row go whose wanted key is accepted; return how many."""
-    return connection.execute(_SQL.sweep).rowcount
+    return session.execute(_SQL.sweep).rowcount

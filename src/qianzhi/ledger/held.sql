@@ -26,6 +26,25 @@ WHERE lane_id = %(lane_id)s AND key_hash = ANY(%(key_hashes)s::bigint[])
 -- Stop holding rows that something else settles.
 DELETE FROM qianzhi.held WHERE lane_id = %(lane_id)s AND row_id = ANY(%(row_ids)s::bigint[])
 
+-- name: is_wanted
+-- Whether any row waits for a row of this lane.
+SELECT true FROM qianzhi.held WHERE wants_lane_id = %(lane_id)s LIMIT 1
+
+-- name: release
+-- Let rows go that waited for keys of a lane which are settled now: those of other lanes where the key is accepted
+-- and live, those of the lane itself in any case, for what they waited for will not come any more.
+WITH released AS (
+    DELETE FROM qianzhi.held
+    USING unnest(%(key_hash)s::bigint[], %(key_check)s::bigint[], %(live)s::bigint[])
+        AS settled (key_hash, key_check, live)
+    WHERE held.wants_lane_id = %(lane_id)s AND held.wants_key_hash = settled.key_hash
+      AND held.wants_key_check = settled.key_check AND (settled.live = 1 OR held.lane_id = %(lane_id)s)
+    RETURNING held.lane_id, held.row_id, held.key_text_hash, held.held_at
+)
+INSERT INTO qianzhi.arrived (lane_id, row_id, key_text_hash, arrived_at)
+SELECT lane_id, row_id, key_text_hash, held_at FROM released
+ON CONFLICT DO NOTHING
+
 -- name: sweep
 -- Let every held row go whose wanted key is accepted: what the release after a settlement could have missed.
 WITH released AS (

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 from psycopg import sql
+from psycopg.errors import UniqueViolation
 
 from qianzhi.checks.state import KEY
 from qianzhi.db import arrow, numbers
@@ -30,19 +31,23 @@ def states_of(session: Session, lane_id: int, keys: pl.DataFrame) -> pl.DataFram
     return found.join(distinct, on=KEY, how="semi").with_columns(pl.col("live") == 1)
 
 
-def settle_states(session: Session, lane_id: int, states: pl.DataFrame) -> int:
-    """
-    Put the states (columns of KEY_STATE, one row a key) of newly accepted rows in force.
-
-    Returns how many held rows were let go because they waited for one of these keys.
-    """
+def settle_states(session: Session, lane_id: int, states: pl.DataFrame) -> None:
+    """Put the states (columns of KEY_STATE, one row a key) of newly accepted rows in force."""
     if states.is_empty():
-        return 0
-    session.execute(_SQL.stage)
+        return
     # In the order of the index they go into, so that neighbours land on one page.
-    ordered = states.sort("key_hash").select(
-        pl.lit(lane_id, pl.Int64).alias("lane_id"), *KEY, "row_id", pl.col("live").cast(pl.String)
-    )
-    arrow.write(session, "new_states", ordered)
-    session.execute(_SQL.apply)
-    return session.execute(_SQL.release).rowcount
+    states = states.sort("key_hash")
+    try:
+        with session.transaction():
+            arrow.write(
+                session,
+                "qianzhi.key_states",
+                states.select(
+                    pl.lit(lane_id, pl.Int64).alias("lane_id"), *KEY, "row_id", pl.col("live").cast(pl.String)
+                ),
+            )
+    except UniqueViolation:
+        # Mostly keys are new, and then a COPY costs half of a merge; a batch with a known key is merged after all.
+        live = states["live"].cast(pl.Int64)
+        columns = {name: numbers.array_text(states[name]) for name in (*KEY, "row_id")}
+        session.execute(_SQL.merge, {"lane_id": lane_id, **columns, "live": numbers.array_text(live)})

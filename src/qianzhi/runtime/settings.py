@@ -160,6 +160,10 @@ class Gateway(Section):
     institution: str = setting("", "The code by which regulators know this institution.")
     whitelist: tuple[Network, ...] = setting((), "The networks that may reach the staging tables.", unit="CIDR")
     database: GatewayDatabase = section(GatewayDatabase, "Where the staging tables and the ledger are.")
+    images: dict[str, HomePath] = Field(
+        default_factory=dict,
+        description="Where the path prefixes that records name images by lie on this machine, by prefix.",
+    )
     destinations: dict[Name, Destination] = Field(default_factory=dict, description="Where records go, each by a name.")
     cycle: Cycle = section(Cycle, "The upload cycle.")
     retry: Retry = section(Retry, "How a failed delivery is repeated.")
