@@ -165,7 +165,7 @@ def test_an_abandoned_reader_leaves_the_connection_usable_after_rollback(databas
     with server.connect(database, application="test") as connection:
         blocks = arrow.read_blocks(connection, "SELECT generate_series(1, 100000)", schema={"n": pl.Int64})
         next(blocks)
-        blocks.close()  # type: ignore[attr-defined]
+        blocks.close()
         connection.rollback()
         assert connection.execute("SELECT 1").fetchone() == (1,)
 

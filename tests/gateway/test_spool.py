@@ -81,9 +81,7 @@ def test_a_sweep_leaves_what_is_promised(spool: Spool, tmp_path: Path) -> None:
     assert spool.read(FIRST, digest(SEALED)) == SEALED
 
 
-def test_a_full_disk_leaves_nothing_half_written(
-    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_leaves_nothing_half_written(spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error comes before the commit, and the older bytes are whole."""
     spool.write(FIRST, SEALED)
 

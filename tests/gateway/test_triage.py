@@ -77,13 +77,17 @@ def keyed(keys: Sequence[str]) -> pl.DataFrame:
 def states(live: dict[str, bool]) -> pl.DataFrame:
     """Return states of keys."""
     lives = pl.Series("live", [*live.values()], dtype=pl.Boolean)
-    return keyed([*live]).with_columns(
-        lives,
-        row_id=pl.lit(0, pl.Int64),
-        occurred_at=pl.lit(None, pl.Datetime("us")),
-        content=pl.lit(0, pl.Int64),
-        shared=pl.lit(None, pl.List(pl.Int64)),
-    ).select(state.STATE.names())
+    return (
+        keyed([*live])
+        .with_columns(
+            lives,
+            row_id=pl.lit(0, pl.Int64),
+            occurred_at=pl.lit(None, pl.Datetime("us")),
+            content=pl.lit(0, pl.Int64),
+            shared=pl.lit(None, pl.List(pl.Int64)),
+        )
+        .select(state.STATE.names())
+    )
 
 
 def decided(rows: Sequence[Row], world: World = World(), rejected: Sequence[int] = ()) -> Triage:

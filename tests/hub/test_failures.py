@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from tests.hub.samples import CODE, GUANGDONG, row, sealed
 
-from qianzhi.hub import bodies, intake
+from qianzhi.hub import intake
 from qianzhi.hub.bodies import Allowance
 from qianzhi.hub.identity import Doorkeeper
 from qianzhi.ledger import blobs as ledger_blobs

@@ -38,7 +38,7 @@ def test_infants_have_months_and_thirtieths(born_on: date, at: date, text: str |
 
 def test_nobody_shares_a_number_or_a_card() -> None:
     """However many are registered, identity numbers and cards are unique."""
-    registry, rng = Registry(), Random(3)  # noqa: S311  # made-up people
+    registry, rng = Registry(), Random(3)  # made-up people
     people = [registry.register(rng, date(2026, 11, 19)) for _ in range(20_000)]
     assert len({person.id_number for person in people}) == len(people)
     assert len({person.identity for person in people}) == len(people)
@@ -46,6 +46,6 @@ def test_nobody_shares_a_number_or_a_card() -> None:
 
 def test_phones_are_given_to_nobody() -> None:
     """Invented mobile numbers stand in the range 10…, which no operator has."""
-    registry, rng = Registry(), Random(4)  # noqa: S311  # made-up people
+    registry, rng = Registry(), Random(4)  # made-up people
     phones = [registry.register(rng, date(2026, 11, 19)).phone for _ in range(100)]
     assert all(phone.startswith("10") and len(phone) == 11 for phone in phones)

@@ -11,7 +11,7 @@ from tests.synthetic.verdict import Desk
 
 from qianzhi.errors import ConfigurationError
 from qianzhi.synthetic import Day, play
-from qianzhi.synthetic.volume import Parents, parents, treatment_records
+from qianzhi.synthetic.volume import Orders, Parents, orders, parents, treatment_orders, treatment_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +27,25 @@ ROWS_PER_SECOND_MIN = 200_000
 def whom(good: Played) -> Parents:
     """The people and doctors of the good hospital."""
     return parents(good, ON)
+
+
+@pytest.fixture(scope="module")
+def prescribing(good: Played) -> Orders:
+    """The doctors of the good hospital who prescribe, and what they prescribe."""
+    return orders(good, ON)
+
+
+def test_volume_of_orders_is_valid_under_every_rule(good: Played, prescribing: Orders, guangdong: Regulator) -> None:
+    """Prescriptions lead to no finding, neither by themselves nor against their visits, persons and staff."""
+    desk = Desk(guangdong, INSTITUTION)
+    for day in good.days:
+        desk.judge(day)
+    frames = {name: frame.clear() for name, frame in good.days[-1].frames.items()}
+    frames["treatment_record"] = pl.concat(treatment_records(5_000, prescribing.whom, 1, ON))
+    frames["treatment_order"] = pl.concat(treatment_orders(5_000, prescribing, 1, ON, frame_rows=2_000))
+    assert frames["treatment_order"].columns == good.days[-1].frames["treatment_order"].columns
+    assert frames["treatment_order"].n_unique(["CFMXMC", "CFKLYSGH"]) > 20
+    assert desk.judge(Day(ON, frames, ())) == []
 
 
 def test_volume_is_valid_under_every_rule(good: Played, whom: Parents, guangdong: Regulator) -> None:

@@ -17,6 +17,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from qianzhi.checks import operands
+from qianzhi.checks.calls import CALLS, called
 from qianzhi.checks.functions import call, like
 from qianzhi.checks.numerals import INTEGER_DIGITS_MAX
 from qianzhi.checks.operands import Kind, Operand, alike, compare, member, truth
@@ -296,7 +297,7 @@ class _Compiler:
         return Operand(expr, otherwise.kind, otherwise.whole, otherwise.scale)
 
     def function(self, node: exp.Expr) -> Operand:
-        name, arguments = _called(node)
+        name, arguments = called(node)
         if name == "raw":
             return Operand(self._raw(arguments), Kind.TEXT)
         if name == "blank":
@@ -318,17 +319,6 @@ class _Compiler:
         return operand.expr
 
 
-def _called(node: exp.Expr) -> tuple[str, list[exp.Expr]]:
-    if isinstance(node, exp.Anonymous):
-        return node.name.lower(), list(node.expressions)
-    name, order = _CALLS[type(node)]
-    arguments: list[exp.Expr] = []
-    for part in order:
-        value = node.args.get(part)
-        arguments += value if isinstance(value, list) else [value] if value is not None else []
-    return name, arguments
-
-
 def _shown(node: exp.Expr) -> str:
     return node.sql(dialect="postgres")
 
@@ -342,22 +332,6 @@ def _arithmetic(
 ) -> Callable[[_Compiler, exp.Expr], Operand]:
     return lambda compiler, node: operation(compiler.compile(node.this), compiler.compile(node.expression))
 
-
-# Functions that sqlglot knows by name, with the order of their arguments.
-_CALLS: Final[dict[type[exp.Expr], tuple[str, tuple[str, ...]]]] = {
-    exp.Length: ("length", ("this",)),
-    exp.Coalesce: ("coalesce", ("this", "expressions")),
-    exp.Lower: ("lower", ("this",)),
-    exp.Upper: ("upper", ("this",)),
-    exp.Replace: ("replace", ("this", "expression", "replacement")),
-    exp.Substring: ("substr", ("this", "start", "length")),
-    exp.Abs: ("abs", ("this",)),
-    exp.Round: ("round", ("this", "decimals")),
-    exp.Date: ("date", ("this",)),
-    exp.Year: ("year", ("this",)),
-    exp.Month: ("month", ("this",)),
-    exp.RegexpLike: ("regexp_like", ("this", "expression")),
-}
 
 _NODES: Final[dict[type[exp.Expr], Callable[[_Compiler, exp.Expr], Operand]]] = {
     exp.Column: _Compiler.column,
@@ -386,7 +360,7 @@ _NODES: Final[dict[type[exp.Expr], Callable[[_Compiler, exp.Expr], Operand]]] = 
     exp.Like: _Compiler.like,
     exp.Case: _Compiler.case,
     exp.Anonymous: _Compiler.function,
-    **dict.fromkeys(_CALLS, _Compiler.function),
+    **dict.fromkeys(CALLS, _Compiler.function),
 }
 
 _ARGUMENTS: Final[dict[type[exp.Expr], set[str]]] = {
@@ -399,5 +373,5 @@ _ARGUMENTS: Final[dict[type[exp.Expr], set[str]]] = {
     exp.Case: {"this", "ifs", "default"},
     exp.Anonymous: {"this", "expressions"},
     exp.Div: {"this", "expression", "typed", "safe"},
-    **{node: set(order) for node, (_, order) in _CALLS.items()},
+    **{node: set(order) for node, (_, order) in CALLS.items()},
 }

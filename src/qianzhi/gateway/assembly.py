@@ -97,9 +97,7 @@ def workplace(home: Home, settings: Settings) -> Workplace:
 def destinations(home: Home, settings: Settings) -> list[Destination]:
     """Return every enabled destination."""
     return [
-        _destination(home, settings, name, said)
-        for name, said in settings.gateway.destinations.items()
-        if said.enabled
+        _destination(home, settings, name, said) for name, said in settings.gateway.destinations.items() if said.enabled
     ]
 
 

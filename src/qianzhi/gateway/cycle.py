@@ -156,9 +156,7 @@ class Dispatcher:
             # One entry a row would be a second ledger; the batches say all there is to say.
             cycle = Cycle(None, destination_id, kind, cut_off, clock.local(now))
         else:
-            cycle = batches.open_cycle(
-                session, destination_id, kind, cut_off=cut_off, as_of=clock.local(now), now=now
-            )
+            cycle = batches.open_cycle(session, destination_id, kind, cut_off=cut_off, as_of=clock.local(now), now=now)
         session.commit()
         return cycle
 
@@ -321,9 +319,7 @@ class LaneRun:
         taken = arrivals.take(self._session, lane_id, after=after, cut_off=cycle.cut_off, leave=leave, limit=1)
         row_ids = taken["row_id"]
         batches.add_outcomes(self._session, lane_id, row_ids, RowOutcome.QUARANTINED)
-        findings.record(
-            self._session, lane_id, quarantine_findings(row_ids), "gateway", batch_id=None, now=clock.now()
-        )
+        findings.record(self._session, lane_id, quarantine_findings(row_ids), "gateway", batch_id=None, now=clock.now())
         self._session.commit()
         return None if taken.is_empty() else Chunk(int(row_ids[-1]), taken.height, None)
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from qianzhi.db import migrate
-from qianzhi.db.server import connect
+from qianzhi.db.server import Session, connect
 from qianzhi.errors import QianzhiError
 from qianzhi.gateway import assembly
 from qianzhi.ledger import tally
@@ -90,9 +90,13 @@ def _listening(settings: Settings) -> Diagnosis:
 
 
 def _database(home: Home, settings: Settings) -> Diagnosis:
-    with connect(assembly.owner_dsn(home, settings), application="qianzhi doctor", wait_seconds=CONNECT_SECONDS) as found:
+    with _session(home, settings) as found:
         version = found.info.server_version // 10_000
     return Diagnosis("database", Health.WELL, f"PostgreSQL {version} answers.")
+
+
+def _session(home: Home, settings: Settings) -> Session:
+    return connect(assembly.owner_dsn(home, settings), application="qianzhi doctor", wait_seconds=CONNECT_SECONDS)
 
 
 def _ledger(home: Home, settings: Settings) -> Diagnosis:
@@ -128,7 +132,7 @@ def _address(url: str) -> tuple[str, int]:
 
 
 def _deliveries(home: Home, settings: Settings, name: str) -> Diagnosis:
-    with connect(assembly.owner_dsn(home, settings), application="qianzhi doctor", wait_seconds=CONNECT_SECONDS) as found:
+    with _session(home, settings) as found:
         waiting = tally.troubles(found, name)
     if not waiting:
         return Diagnosis(f"deliveries to {name}", Health.WELL, "No batch waits for another attempt.")

@@ -106,13 +106,18 @@ def _content(text: str, paths: PathMap) -> bytes | str:
         return "no such file"
     except (OSError, ValueError):
         return "cannot be read"
+    return _misfit(content) or content
+
+
+def _misfit(content: bytes) -> str | None:
+    """Return why bytes are not an image that can be carried, or None."""
     if len(content) > IMAGE_BYTES_MAX:
         return f"larger than {IMAGE_BYTES_MAX // 2**20} MiB"
     try:
         media_type(content)
     except SenderError:
         return "not an image"
-    return content
+    return None
 
 
 def _read(path: Path) -> bytes:

@@ -70,9 +70,7 @@ def _create_staging(connection: Session, regulator: Regulator) -> None:
 
 def _table(regulator: Regulator, dataset: Dataset) -> differ.Table:
     """Return the staging table: it takes everything, so that a bad value is a finding and no INSERT error."""
-    columns = [
-        differ.Column(field.name.lower(), "text", column_comment(field)) for field in dataset.fields
-    ]
+    columns = [differ.Column(field.name.lower(), "text", column_comment(field)) for field in dataset.fields]
     columns.append(differ.Column("id", "bigint", constraint="GENERATED ALWAYS AS IDENTITY PRIMARY KEY"))
     return differ.Table(regulator.key, dataset.name, tuple(columns), dataset.title)
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-
     from qianzhi.db.server import Session
     from qianzhi.gateway.destination import Destination, Workplace
     from qianzhi.ledger.lanes import Lane
@@ -43,9 +42,7 @@ def preview(
 def _waiting(session: Session, lane: Lane, dataset: Dataset, limit: int) -> Iterator[pl.DataFrame]:
     after = 0
     nothing, now = pl.Series("row_id", [], dtype=pl.Int64), clock.now()
-    while (
-        row_ids := arrivals.peek(session, lane.lane_id, after=after, cut_off=now, leave=nothing, limit=limit)
-    ).len():
+    while (row_ids := arrivals.peek(session, lane.lane_id, after=after, cut_off=now, leave=nothing, limit=limit)).len():
         raw = staging.first_rows_of(session, lane.regulator, dataset, row_ids)
         yield raw
         after = int(raw["row_id"][-1])

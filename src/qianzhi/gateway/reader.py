@@ -64,9 +64,7 @@ class Reader:
                 return checked
         return self._read(errand, row_ids)
 
-    def read_ahead(
-        self, errand: Errand, *, after: int, cut_off: datetime, leave: pl.Series, limit: int
-    ) -> None:
+    def read_ahead(self, errand: Errand, *, after: int, cut_off: datetime, leave: pl.Series, limit: int) -> None:
         """Begin to read and check the rows that are taken next."""
 
         def read() -> tuple[pl.Series, Checked | None]:

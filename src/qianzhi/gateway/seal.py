@@ -137,9 +137,7 @@ class Sealer:
         last_id = int(checked.raw["row_id"][-1])
         arrivals.put(self._session, self.lane.lane_id, taken.filter(pl.col("row_id") > last_id))
         if taken.height == span.limit:
-            self._reader.read_ahead(
-                errand, after=last_id, cut_off=cycle.cut_off, leave=span.leave, limit=span.limit
-            )
+            self._reader.read_ahead(errand, after=last_id, cut_off=cycle.cut_off, leave=span.leave, limit=span.limit)
         judged = self._judge(cycle, checked, in_flight)
         self._place(judged.triage, taken)
         sealed = self._seal(judged, cycle, door)
@@ -259,9 +257,7 @@ class Sealer:
         )
         # The bytes first: a commit without them would promise what cannot be kept.
         self._workplace.spool.write(batch.batch_id, content)
-        batches.seal(
-            session or self._session, batch, raw["row_id"], byte_count=len(content), split_from=split_from
-        )
+        batches.seal(session or self._session, batch, raw["row_id"], byte_count=len(content), split_from=split_from)
         return Sealed(batch, manifest, content, rows, blobs_of(raw, self.dataset))
 
     def _record(self, judged: _Judged, sealed: Sealed | None, *, now: datetime) -> None:
@@ -269,9 +265,7 @@ class Sealer:
             judged.triage.waiting.select("row_id"), on="row_id", how="anti"
         )
         batch_id = sealed.batch.batch_id if sealed else None
-        ledger_findings.record(
-            self._session, self.lane.lane_id, told, "gateway", batch_id=batch_id, now=now
-        )
+        ledger_findings.record(self._session, self.lane.lane_id, told, "gateway", batch_id=batch_id, now=now)
 
 
 def blobs_of(raw: pl.DataFrame, dataset: Dataset) -> tuple[bytes, ...]:

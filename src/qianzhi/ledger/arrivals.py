@@ -68,9 +68,7 @@ def take(
     return numbers.columns(session, sql.SQL(_SQL.take), ARRIVAL.names(), parameters).sort("row_id")
 
 
-def peek(
-    session: Session, lane_id: int, *, after: int, cut_off: datetime, leave: pl.Series, limit: int
-) -> pl.Series:
+def peek(session: Session, lane_id: int, *, after: int, cut_off: datetime, leave: pl.Series, limit: int) -> pl.Series:
     """Return the ids of the rows that `take` would claim, and leave them."""
     parameters = {
         "lane_id": lane_id,

@@ -93,13 +93,15 @@ def _findings(said: object) -> pl.DataFrame:
     """Read findings by columns. A destination may say more of a finding than we know; that stays in the document."""
     findings = _all(dict, said)
     columns = {
-        name: _all(int if name == "row_id" else str, [finding.get(name) for finding in findings], name in _OPTIONAL)
+        name: _all(
+            int if name == "row_id" else str, [finding.get(name) for finding in findings], or_null=name in _OPTIONAL
+        )
         for name in FINDING
     }
     return pl.DataFrame(columns, schema=FINDING)
 
 
-def _all(kind: type[_Kind], said: object, or_null: bool = False) -> list[_Kind]:  # noqa: FBT001, FBT002
+def _all(kind: type[_Kind], said: object, *, or_null: bool = False) -> list[_Kind]:
     """Return a list whose members all are of one kind; TypeError for anything else, numbers as texts among them."""
     if not isinstance(said, list) or not set(map(type, said)) <= ({kind, NoneType} if or_null else {kind}):
         raise TypeError(kind.__name__)

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from qianzhi.synthetic.diary import Change
-from qianzhi.synthetic.guangdong import Row, Tables, day, moment, number
+from qianzhi.synthetic.guangdong_resources import Row, day, moment, number
 from qianzhi.synthetic.visits import Diagnosis, Visit
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from qianzhi.synthetic.diary import Happening
+    from qianzhi.synthetic.guangdong import Tables
     from qianzhi.synthetic.spares import Spares
 
 SPOILT_IMAGE = "spoilt.png"

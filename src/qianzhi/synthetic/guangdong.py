@@ -7,6 +7,18 @@ from typing import TYPE_CHECKING
 
 from qianzhi.synthetic.catalogue import AREAS, SPECIALTIES
 from qianzhi.synthetic.diary import Change
+from qianzhi.synthetic.guangdong_resources import (
+    Row,
+    day,
+    department_row,
+    device_row,
+    flag,
+    institution_row,
+    moment,
+    month_row,
+    number,
+    point_row,
+)
 from qianzhi.synthetic.images import Picture, picture_name
 from qianzhi.synthetic.people import Person, age_months, age_years
 from qianzhi.synthetic.resources import Contact, Device, Institution, Month, Point
@@ -14,14 +26,11 @@ from qianzhi.synthetic.staff import Department, Member, Role
 from qianzhi.synthetic.visits import SUPPLY_DAYS, Diagnosis, Line, Referral, Visit, VisitKind
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
-    from decimal import Decimal
+    from datetime import date
     from pathlib import Path
 
     from qianzhi.specs.model import Regulator
     from qianzhi.synthetic.diary import Happening
-
-Row = dict[str, str | None]
 
 _QUALIFICATIONS = {Role.DOCTOR: "执业医师", Role.PHARMACIST: "执业药师", Role.NURSE: "注册护士"}
 _RANKS = {1: "1", 2: "2", 3: "3", 4: "4", 5: "5"}
@@ -67,19 +76,19 @@ class Tables:
     def _subject(self, happening: Happening) -> Row:  # noqa: C901, PLR0911 - one case a table
         match happening.subject:
             case Institution() as institution:
-                return _institution(institution)
+                return institution_row(institution)
             case Point() as point:
-                return _point(point)
+                return point_row(point)
             case Department() as department:
-                return _department(department)
+                return department_row(department)
             case Member() as member:
                 return self._member(member)
             case Device() as device:
-                return _device(device)
+                return device_row(device)
             case Contact() as contact:
                 return {"BM": contact.office, "FZRXM": contact.head, "LXDH": contact.phone}
             case Month() as month:
-                return _month(month)
+                return month_row(month)
             case Person() as person:
                 return self._person(person, happening.at.date())
             case Visit() as visit:
@@ -117,7 +126,7 @@ class Tables:
             "ZYFW": member.specialty.subject,
             "ZYZYYLJGDM": self.institution.code,
             "ZYZYYYMC": self.institution.name,
-            "QKYSBZ": _flag(member.specialty.code == SPECIALTIES[0].code and member.role is Role.DOCTOR),
+            "QKYSBZ": flag(member.specialty.code == SPECIALTIES[0].code and member.role is Role.DOCTOR),
             "SJHM": member.phone,
             "ZC": member.note or "常见病、慢性病",
             "MZ": "01",
@@ -195,7 +204,7 @@ class Tables:
             "JZLX": _VISIT_TYPES[visit.kind],
             "KSBM": specialty.code,
             "KSMC": specialty.name,
-            "GMSBS": _flag(visit.allergy is not None),
+            "GMSBS": flag(visit.allergy is not None),
             "GMS": visit.allergy,
             "CBLB": "1",
             "JZZDSM": condition.name,
@@ -216,12 +225,12 @@ class Tables:
             "CZYLWSJGDM": self.institution.physical_credit_code,
             "CZYLWSJGMC": self.institution.physical_name,
             "JZJSSJ": moment(visit.ended_at) if visit.ended_at else None,
-            "ZZBZ": _flag(visit.referred),
+            "ZZBZ": flag(visit.referred),
             "HZMYD": str(visit.satisfaction) if visit.satisfaction and visit.ended_at else None,
-            "DZCFWJCFDZ": _flag(visit.prescribed),
-            "YSDSPWJCFDZ": _flag(visit.video and treated),
-            "HZDSPWJCFDZ": _flag(visit.video and treated),
-            "JLYPCFDZ": _flag(on=False),
+            "DZCFWJCFDZ": flag(visit.prescribed),
+            "YSDSPWJCFDZ": flag(visit.video and treated),
+            "HZDSPWJCFDZ": flag(visit.video and treated),
+            "JLYPCFDZ": flag(on=False),
         }
 
     def _diagnosis(self, diagnosis: Diagnosis) -> Row:
@@ -332,150 +341,3 @@ class Tables:
             "XYBZLFA": "线下就诊",
             "ZZBZ": "1",
         }
-
-
-def moment(at: datetime) -> str:
-    """Write an instant the way the tables take it."""
-    return f"{at:%Y-%m-%d %H:%M:%S}"
-
-
-def day(on: date) -> str:
-    """Write a date the way the tables take it."""
-    return f"{on:%Y-%m-%d}"
-
-
-def number(value: Decimal) -> str:
-    """Write a decimal without exponent."""
-    return f"{value:f}"
-
-
-def licensed_subjects() -> str:
-    """Return the 诊疗科目 of the licence: those of every department."""
-    return "；".join(dict.fromkeys(specialty.subject_name for specialty in SPECIALTIES))
-
-
-def _flag(on: bool) -> str:  # noqa: FBT001 - the flag is the value
-    return "T" if on else "F"
-
-
-def _institution(institution: Institution) -> Row:
-    return {
-        "ZZJGDM": institution.credit_code,
-        "JGMC": institution.name,
-        "XZQHDM": institution.area,
-        "JGLX": "01",
-        "JGCLRQ": day(institution.founded_on),
-        "DWLSGXDM": "40",
-        "JGFLGLLBDM": "1",
-        "JGFLDM": "A100",
-        "JJLXDM": "11",
-        "DZ": institution.address,
-        "STYYZZJGDM": institution.physical_credit_code,
-        "STYYMC": institution.physical_name,
-        "STYLJGJB": "3",
-        "STYLJGDJ": "0",
-        "HLWYYWZ": "https://hospital.example.com",
-        "XKZHM": institution.licence,
-        "XKXMMC": licensed_subjects(),
-        "XKZYXQ": day(institution.licensed_until),
-        "XXAQDJBH": "3",
-        "XXAQDJBHBH": "44000000000-00001",
-        "KBZJJES": number(institution.capital),
-        "FRDB": institution.head,
-        "JGSZDMZZZDFBZ": "2",
-        "SFFZJG": "2",
-        "JGMS": institution.note or "示例互联网医院",
-        "YZBM": "510000",
-        "DHHM": institution.phone,
-        "DWDZYX": "office@example.com",
-        "DSFJGDM": institution.partner_code,
-        "DSFJGMC": institution.partner_name,
-        "XYYXQ": day(institution.partner_until),
-        "BSPT": "01",
-        "JGMSXX": "双机热备",
-        "JFMJ": "60",
-        "SFSLGD": "1",
-    }
-
-
-def _point(point: Point) -> Row:
-    institution = point.institution
-    return {
-        "ZZJGDM": institution.credit_code,
-        "FWWDDM": point.code,
-        "FWDMC": point.name,
-        "XZQHDM": institution.area,
-        "FWDLX": "05",
-        "FWDCLRQ": day(point.founded_on),
-        "DWLSGXDM": "40",
-        "FWDFLGLLBDM": "1",
-        "FWDFLDM": "B200",
-        "JJLXDM": "11",
-        "DZ": institution.address,
-        "FWDYYJB": "0",
-        "FWDYYDJ": "3",
-        "HLWYYWZ": "https://hospital.example.com",
-        "XKZHM": institution.licence,
-        "XKXMMC": licensed_subjects(),
-        "XKZYXQ": day(institution.licensed_until),
-        "KBZJJES": "10",
-        "FRDB": institution.head,
-        "FWDSZDMZZZDFBZ": "2",
-        "SFFZJG": "2",
-        "YZBM": "510000",
-        "DHHM": institution.phone,
-        "DWDZYX": "office@example.com",
-        "BZ": point.note or None,
-    }
-
-
-def _department(department: Department) -> Row:
-    specialty = department.specialty
-    return {
-        "KSBM": specialty.code,
-        "KSMC": specialty.name,
-        "BZKSDM": specialty.subject,
-        "KSJS": department.note or f"{specialty.name}线上服务",
-    }
-
-
-def _device(device: Device) -> Row:
-    return {
-        "SBDH": device.code,
-        "SBMC": device.name,
-        "TPSBTS": str(device.count),
-        "CD": "2",
-        "SCCJ": "示例设备厂",
-        "SBXH": f"X-{device.code}",
-        "SBLX": device.kind,
-        "GMRQ": day(device.bought_on),
-        "YT": "互联网诊疗",
-        "SBJZJE": number(device.price),
-        "GJSXQK": "1",
-        "LLSJSM": str(device.life_years),
-        "SYQK": "1",
-        "BZ": device.note or None,
-    }
-
-
-def _month(month: Month) -> Row:
-    return {
-        "NF": month.month,
-        "PCJGSL": "0",
-        "BSPT": "01",
-        "JGMSXX": "双机热备",
-        "JFMJ": "60",
-        "ZGZS": str(month.staff),
-        "KHFWRYZS": str(month.staff // 10),
-        "YWYFMJ": "3500",
-        "ZSR": number(month.income),
-        "ZZC": number(month.spending),
-        "ZZCH": number(month.assets),
-        "LDZC": number(month.liquid),
-        "DWTZ": number(month.invested),
-        "GDZC": number(month.fixed),
-        "WXZCJKBF": number(month.intangible),
-        "FZ": number(month.debt),
-        "JZC": number(month.assets - month.debt),
-        "RJZZYSPBS": str(month.doctors_daily),
-    }

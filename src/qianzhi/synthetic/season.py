@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from qianzhi.specs.model import Regulator
-    from qianzhi.synthetic.guangdong import Row
+    from qianzhi.synthetic.guangdong_resources import Row
     from qianzhi.synthetic.plan import Plan
 
 

@@ -1,8 +1,8 @@
-"""Visits by the million, for measurements: columns at once, valid under every rule of Guangdong."""
+"""Visits and prescriptions by the million, for measurements: columns at once, valid under every rule of Guangdong."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING
 
@@ -46,6 +46,20 @@ class Parents:
     columns: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """
+    What prescriptions are made of.
+
+    `whom`: visits of doctors who prescribed; `lines`: rows of treatment_order that were played, by doctor;
+    `stock`: CFKLYSGH, and where the lines of that doctor begin (`first`) and how many there are (`count`).
+    """
+
+    whom: Parents
+    lines: pl.DataFrame
+    stock: pl.DataFrame
+
+
 def parents(played: Played, on: date) -> Parents:
     """Return what is alive at the end of a played hospital, as visits of the day `on` see it."""
     institution = _living(played, "institution").row(0, named=True)
@@ -75,6 +89,31 @@ def treatment_records(
     for first in range(0, rows, frame_rows):
         draw = _Draw(first, min(frame_rows, rows - first), seed)
         yield _frame(draw, parents, seconds)
+
+
+def orders(played: Played, on: date) -> Orders:
+    """Return the visits of the day `on` that lead to a prescription, and the lines it may have."""
+    whom = parents(played, on)
+    lines = _living(played, "treatment_order").sort("CFKLYSGH", maintain_order=True)
+    stock = lines.with_row_index("at").group_by("CFKLYSGH").agg(first=pl.col("at").min(), count=pl.len())
+    cases = whom.cases.filter(pl.col("YZYSGH").is_in(stock["CFKLYSGH"].implode()))
+    if cases.filter("child").is_empty() or cases.filter(~pl.col("child")).is_empty():
+        raise ConfigurationError("The hospital prescribed too little.", remedy="Play it with more people.")
+    return Orders(replace(whom, cases=cases), lines, stock)
+
+
+def treatment_orders(
+    rows: int, orders: Orders, seed: int, on: date, *, frame_rows: int = FRAME_ROWS
+) -> Iterator[pl.DataFrame]:
+    """
+    Yield `rows` new prescriptions of one line each, for the visits that `treatment_records` yields of `orders.whom`.
+
+    Frames of at most `frame_rows`, String columns in the regulator's order; a seed gives the same rows again.
+    """
+    seconds = _seconds_as_text(on)
+    for first in range(0, rows, frame_rows):
+        draw = _Draw(first, min(frame_rows, rows - first), seed)
+        yield _lines(draw, _frame(draw, orders.whom, seconds), orders)
 
 
 class _Draw:
@@ -111,6 +150,13 @@ _FIXED = {
 }
 
 
+# What a prescription says as its visit does.
+_REPEATED = (
+    *("JGDM", "FWWDDM", "KH", "KLX", "MZH", "XM", "XBDM", "CSRQ", "NLS", "NLY", "JZRQSJ"),
+    *("SJSCSJ", "TBRQSJ", "CXBZ"),
+)
+
+
 def _mixed(word: pl.Expr) -> pl.Expr:
     """Return the output function of SplitMix64; products wrap, divisions by powers of two are its shifts."""
     word = (word ^ (word // 2**30)) * pl.lit(0xBF58476D1CE4E5B9, pl.UInt64)
@@ -130,6 +176,19 @@ def _frame(draw: _Draw, parents: Parents, seconds: pl.Series) -> pl.DataFrame:
     )
     missing = [name for name in parents.columns if name not in frame.columns]
     return frame.with_columns(pl.lit(None, pl.String).alias(name) for name in missing).select(parents.columns)
+
+
+def _lines(draw: _Draw, visits: pl.DataFrame, orders: Orders) -> pl.DataFrame:
+    """Return a line that the doctor of each visit has written before, as if written at the end of this visit."""
+    stock = visits.select(CFKLYSGH="YZYSGH").join(orders.stock, on="CFKLYSGH", how="left", maintain_order="left")
+    chosen = stock["first"] + draw.below(6, _ROWS_MAX) % stock["count"]
+    return orders.lines[chosen].with_columns(
+        *(visits[name] for name in _REPEATED),
+        visits["JZJSSJ"].alias("CFKLSJ"),
+        CFBH="CF" + visits["MZH"],
+        CFMXID="CF" + visits["MZH"] + "01",
+        PXH=pl.lit("1"),
+    )
 
 
 def _matching(draw: _Draw, cases: pl.Series, child: pl.Series) -> pl.Series:
@@ -166,7 +225,12 @@ def _living(played: Played, dataset: str) -> pl.DataFrame:
     return frame.unique(keys, keep="last", maintain_order=True).filter(pl.col("CXBZ") != "3")
 
 
-_KEYS = {"institution": ["JGDM"], "person": ["JGDM", "KLX", "KH"], "staff": ["JGDM", "YHRYGH"]}
+_KEYS = {
+    "institution": ["JGDM"],
+    "person": ["JGDM", "KLX", "KH"],
+    "staff": ["JGDM", "YHRYGH"],
+    "treatment_order": ["JGDM", "CFMXID"],
+}
 
 
 def _people(persons: pl.DataFrame, on: date) -> pl.DataFrame:
