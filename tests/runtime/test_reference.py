@@ -27,7 +27,12 @@ def test_the_names_follow_the_file_and_the_environment() -> None:
 
 def test_the_listed_defaults_are_those_that_apply() -> None:
     """A file made of all listed defaults gives the settings of no file at all."""
-    wanted = {"regulator": '"guangdong"', "url": '"https://hub.example"'}
+    wanted = {
+        "regulator": '"guangdong"',
+        "url": '"https://hub.example"',
+        "prefix": '"D:/photos"',
+        "folder": '"/mnt/photos"',
+    }
     lines = [
         f"{entry.name.replace('<name>', 'p')} = {entry.default or wanted[entry.name.rpartition('.')[2]]}"
         for entry in every_setting()
@@ -36,7 +41,7 @@ def test_the_listed_defaults_are_those_that_apply() -> None:
     written = Settings.model_validate(tomllib.loads("\n".join(lines)))
 
     assert written.gateway.destinations["p"] == Destination(regulator="guangdong", url="https://hub.example")
-    rest = written.model_copy(update={"gateway": written.gateway.model_copy(update={"destinations": {}})})
+    rest = written.model_copy(update={"gateway": written.gateway.model_copy(update={"destinations": {}, "images": {}})})
     assert rest == Settings()
 
 

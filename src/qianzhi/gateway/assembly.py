@@ -88,7 +88,7 @@ def workplace(home: Home, settings: Settings) -> Workplace:
         dsn=owner_dsn(home, settings),
         spool=Spool(rooms.spool),
         blobs=Blobs(rooms.blobs),
-        paths=PathMap(settings.gateway.images),
+        paths=PathMap({each.prefix: each.folder for each in settings.gateway.images.values()}),
         chunk_rows=settings.gateway.cycle.chunk_rows,
         pipeline_depth=settings.gateway.cycle.pipeline_depth,
     )

@@ -123,6 +123,13 @@ class Destination(Section):
     enabled: bool = setting(True, "Whether anything is submitted there.")  # noqa: FBT003 - its default
 
 
+class ImageFolder(Section):
+    """[gateway.images.<name>]."""
+
+    prefix: str = setting(..., "How paths in records begin, as the hospital's machines see the folder.")
+    folder: HomePath = setting(..., "Where that folder lies on this machine.")
+
+
 class Cycle(Section):
     """[gateway.cycle]."""
 
@@ -160,10 +167,7 @@ class Gateway(Section):
     institution: str = setting("", "The code by which regulators know this institution.")
     whitelist: tuple[Network, ...] = setting((), "The networks that may reach the staging tables.", unit="CIDR")
     database: GatewayDatabase = section(GatewayDatabase, "Where the staging tables and the ledger are.")
-    images: dict[str, HomePath] = Field(
-        default_factory=dict,
-        description="Where the path prefixes that records name images by lie on this machine, by prefix.",
-    )
+    images: dict[Name, ImageFolder] = Field(default_factory=dict, description="Image folders, each by a name.")
     destinations: dict[Name, Destination] = Field(default_factory=dict, description="Where records go, each by a name.")
     cycle: Cycle = section(Cycle, "The upload cycle.")
     retry: Retry = section(Retry, "How a failed delivery is repeated.")

@@ -31,6 +31,7 @@ FINDING = pl.Schema(
         "severity": pl.String,
     }
 )
+_ROW = "row_id"
 _OPTIONAL: Final = frozenset({"field", "value", "detail"})
 
 
@@ -98,7 +99,7 @@ def _findings(said: object) -> pl.DataFrame:
         )
         for name in FINDING
     }
-    return pl.DataFrame(columns, schema=FINDING)
+    return pl.DataFrame(columns, schema_overrides=FINDING).select(*FINDING.names())
 
 
 def _all(kind: type[_Kind], said: object, *, or_null: bool = False) -> list[_Kind]:
