@@ -8,7 +8,7 @@ LOCKS := requirements/runtime.txt requirements/dev.txt
 WORKERS ?= 0        # processes that run the tests; 0: this one
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench lock clean
+.PHONY: help setup demo test lint format docs bench lock clean
 
 help:  ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -41,8 +41,11 @@ format: setup  ## Write the code the way lint wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup  ## Measure
-	$(BIN)/python -m pytest -n 0 -m bench -s tests/bench
+docs: setup  ## Write the reference out of the product itself
+	$(BIN)/python docs/generate.py
+
+bench: setup  ## Measure everything; takes long, and room for millions of rows in the temporary folder
+	$(BIN)/qianzhi bench all
 
 lock:  ## Compile the locks anew (needs uv)
 	uv pip compile pyproject.toml $(LOCK_OPTIONS) -o requirements/runtime.txt
