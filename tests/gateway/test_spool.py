@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -75,9 +76,11 @@ def test_a_sweep_leaves_what_is_promised(spool: Spool, tmp_path: Path) -> None:
     spool.write(SECOND, b"never promised")
     (tmp_path / f".{SECOND}.0123.part").write_bytes(b"half")
     (tmp_path / "folder").mkdir()
-    assert spool.sweep([FIRST]) == 2
+    assert spool.sweep([FIRST], before=datetime(2000, 1, 1, tzinfo=UTC)) == 0, "what is young may yet be promised"
+    later = datetime(2100, 1, 1, tzinfo=UTC)
+    assert spool.sweep([FIRST], before=later) == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([str(FIRST), "folder"])
-    assert spool.sweep([FIRST]) == 0
+    assert spool.sweep([FIRST], before=later) == 0
     assert spool.read(FIRST, digest(SEALED)) == SEALED
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qianzhi.db.server import connect
-from qianzhi.gateway.cycle import Dispatcher
-from qianzhi.ledger import arrivals
+from qianzhi.gateway.cycle import PATIENCE_SECONDS, Dispatcher, recover
 from qianzhi.ledger.batches import CycleKind
 from qianzhi.runtime import clock
 
@@ -40,18 +39,14 @@ def backfill(
         for lane in dispatcher.lanes:
             if dataset not in {None, lane.dataset}:
                 continue
-            known = destination.regulator.dataset(lane.dataset)
             after = 0
             while True:
                 begun = clock.monotonic()
-                missed = arrivals.missing(
-                    connection, lane.lane_id, lane.regulator, known, after=after, limit=limit, now=clock.now()
+                missed = recover(
+                    connection, lane, destination, after=after, limit=limit, patience_seconds=PATIENCE_SECONDS
                 )
                 if missed.is_empty():
-                    connection.rollback()
                     break
-                arrivals.put(connection, lane.lane_id, missed)
-                connection.commit()
                 after = int(missed["row_id"][-1])
                 done = dispatcher.advance(CycleKind.BACKFILL, clock.now(), datasets={lane.dataset})
                 moved += done.moved_count

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from qianzhi.db.server import Session
     from qianzhi.gateway.destination import Destination, Workplace
+    from qianzhi.ledger.batches import Batch
     from qianzhi.ledger.lanes import Lane
     from qianzhi.regulators.protocols import Door
 
@@ -144,10 +145,23 @@ class Dispatcher:
                         postponed.add(lane.dataset)
         return Advance(postponed=frozenset(postponed))
 
-    def backstop(self) -> int:
-        """Let staged rows arrive that the ledger has never heard of; return how many."""
+    def backstop(self, *, patience_seconds: float = 0.0) -> int:
+        """
+        Mend what a crash or a missing trigger left; return how many staged rows the ledger had never heard of.
+
+        A lane that another worker has for longer than `patience_seconds` is left to it.
+        """
+        session, destination = self._crew.session, self._crew.destination
         with _told():
-            return sum(backstop(self._crew.session, lane, self._crew.destination) for lane in self.lanes)
+            self._sweep_spool()
+            return sum(backstop(session, lane, destination, patience_seconds=patience_seconds) for lane in self.lanes)
+
+    def _sweep_spool(self) -> None:
+        """Forget bytes that no commit promised, unless somebody has a lane and may be about to promise some."""
+        session = self._crew.session
+        with ExitStack() as stack:
+            if all(stack.enter_context(lanes.locked(session, lane)) for lane in lanes.every(session)):
+                self._crew.workplace.spool.sweep(batches.promised(session))
 
     def _open(self, kind: CycleKind, cut_off: datetime, destination_id: int) -> Cycle:
         now, session = clock.now(), self._crew.session
@@ -232,11 +246,7 @@ class LaneRun:
         while not self.postponed and (waiting := batches.open_batches(self._session, self._lane.lane_id)):
             self._session.rollback()
             for batch in waiting:
-                if batch.next_attempt_at is not None and batch.next_attempt_at > clock.now():
-                    self.postponed = True
-                    break
-                sealed = recalled(batch, self._crew.workplace, self._crew.destination)
-                self._take_in(sealed, self._deliver(sealed))
+                self._finish(batch)
                 if self.postponed:
                     break
         self._session.rollback()
@@ -260,6 +270,24 @@ class LaneRun:
         if self._has_split:
             self.finish_sealed()
         return moved
+
+    def _finish(self, batch: Batch) -> None:
+        now = clock.now()
+        if not batch.is_due(now, self._crew.destination.backoff.max_seconds):
+            self.postponed = True
+            return
+        try:
+            sealed = recalled(batch, self._crew.workplace, self._crew.destination)
+        except OperatorError as error:  # it must not stop the other lanes
+            self._session.rollback()
+            batches.note_attempt(
+                self._session, batch.batch_id, attempted_at=now, took_seconds=0.0, outcome=f"OperatorError: {error.what}"
+            )
+            self._session.commit()
+            log.exception("gateway:batch:damaged", batch=str(batch.batch_id))
+            self.postponed = True
+            return
+        self._take_in(sealed, self._deliver(sealed))
 
     def _deliver(self, sealed: Sealed) -> Delivery:
         courier = self._crew.couriers.get()
@@ -324,17 +352,31 @@ class LaneRun:
         return None if taken.is_empty() else Chunk(int(row_ids[-1]), taken.height, None)
 
 
-def backstop(session: Session, lane: Lane, destination: Destination) -> int:
+def backstop(session: Session, lane: Lane, destination: Destination, *, patience_seconds: float = 0.0) -> int:
     """Let staged rows arrive that the ledger has never heard of; return how many. Commits in bounded steps."""
-    dataset = destination.regulator.dataset(lane.dataset)
     after, found = 0, 0
     while True:
-        missed = arrivals.missing(
-            session, lane.lane_id, lane.regulator, dataset, after=after, limit=BACKSTOP_ROWS, now=clock.now()
-        )
+        missed = recover(session, lane, destination, after=after, limit=BACKSTOP_ROWS, patience_seconds=patience_seconds)
         if missed.is_empty():
-            session.rollback()
             return found
+        after, found = int(missed["row_id"][-1]), found + missed.height
+
+
+def recover(
+    session: Session, lane: Lane, destination: Destination, *, after: int, limit: int, patience_seconds: float
+) -> pl.DataFrame:
+    """
+    Let rows arrive, behind an id, that the ledger has never heard of; commit, and return them (columns of ARRIVAL).
+
+    Only as the one worker of the lane: another one could take the same rows in between, and they would go twice.
+    """
+    dataset = destination.regulator.dataset(lane.dataset)
+    with lanes.locked(session, lane, patience_seconds=patience_seconds) as is_ours:
+        if not is_ours:
+            return pl.DataFrame(schema=arrivals.ARRIVAL)
+        missed = arrivals.missing(
+            session, lane.lane_id, lane.regulator, dataset, after=after, limit=limit, now=clock.now()
+        )
         arrivals.put(session, lane.lane_id, missed)
         session.commit()
-        after, found = int(missed["row_id"][-1]), found + missed.height
+        return missed

@@ -10,6 +10,7 @@ from qianzhi.sealing.envelopes import digest
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from datetime import datetime
     from pathlib import Path
     from uuid import UUID
 
@@ -38,10 +39,18 @@ class Spool:
         """Forget a settled batch's bytes. Safe to repeat."""
         (self._folder / str(batch_id)).unlink(missing_ok=True)
 
-    def sweep(self, promised: Collection[UUID]) -> int:
-        """Remove what a crash left: half-written files, and bytes that no commit promised. Returns how many."""
-        keep = {str(batch_id) for batch_id in promised}
-        orphans = [path for path in self._folder.iterdir() if path.is_file() and path.name not in keep]
+    def sweep(self, promised: Collection[UUID], *, before: datetime) -> int:
+        """
+        Remove what a crash left: half-written files, and bytes that no commit promised. Returns how many.
+
+        Only what was written before that instant: another worker may be about to promise what is younger.
+        """
+        keep, youngest = {str(batch_id) for batch_id in promised}, before.timestamp()
+        orphans = [
+            path
+            for path in self._folder.iterdir()
+            if path.is_file() and path.name not in keep and path.stat().st_mtime < youngest
+        ]
         for path in orphans:
             path.unlink(missing_ok=True)
         return len(orphans)

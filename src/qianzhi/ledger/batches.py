@@ -79,10 +79,10 @@ class Batch:
 
 
 def seal(
-    connection: psycopg.Connection, batch: Batch, row_ids: pl.Series, *, byte_count: int, split_from: UUID | None = None
+    session: psycopg.Connection, batch: Batch, row_ids: pl.Series, *, byte_count: int, split_from: UUID | None = None
 ) -> None:
     """Record a batch. Its bytes must lie in the spool already: this commit is the promise to send them."""
-    connection.execute(
+    session.execute(
         _SQL.seal,
         {
             "batch_id": batch.batch_id,
@@ -100,13 +100,18 @@ def seal(
     )
 
 
-def open_batches(connection: psycopg.Connection, lane_id: int) -> list[Batch]:
+def open_batches(session: psycopg.Connection, lane_id: int) -> list[Batch]:
     """Return the lane's sealed batches, oldest first."""
-    return [Batch(*row) for row in connection.execute(_SQL.open_batches, {"lane_id": lane_id, "limit": OPEN_COUNT_MAX})]
+    return [Batch(*row) for row in session.execute(_SQL.open_batches, {"lane_id": lane_id, "limit": OPEN_COUNT_MAX})]
+
+
+def sealed_ids(session: psycopg.Connection) -> set[UUID]:
+    """Return the batches whose bytes are still promised."""
+    return {batch_id for (batch_id,) in session.execute(_SQL.sealed_ids)}
 
 
 def note_attempt(
-    connection: psycopg.Connection,
+    session: psycopg.Connection,
     batch_id: UUID,
     *,
     attempted_at: datetime,
@@ -115,7 +120,7 @@ def note_attempt(
     next_attempt_at: datetime | None = None,
 ) -> None:
     """Record one attempt and, where it failed, when the next one is due."""
-    connection.execute(
+    session.execute(
         _SQL.note_attempt,
         {
             "batch_id": batch_id,
@@ -127,7 +132,7 @@ def note_attempt(
     )
 
 
-def settle(connection: psycopg.Connection, batch: Batch, receipt: Receipt, document: bytes, *, now: datetime) -> bool:
+def settle(session: psycopg.Connection, batch: Batch, receipt: Receipt, document: bytes, *, now: datetime) -> bool:
     """
     Record a receipt and its rejected rows; return False when the batch was settled before.
 
@@ -139,20 +144,20 @@ def settle(connection: psycopg.Connection, batch: Batch, receipt: Receipt, docum
             remedy="Check whether another system answers at the destination's address; the batch stays sealed.",
         )
     counts = {"accepted_count": receipt.accepted_count, "rejected_count": receipt.rejected.len()}
-    if not connection.execute(_SQL.settle, {"batch_id": batch.batch_id, "settled_at": now, **counts}).rowcount:
+    if not session.execute(_SQL.settle, {"batch_id": batch.batch_id, "settled_at": now, **counts}).rowcount:
         return False
-    connection.execute(_SQL.keep_receipt, {"batch_id": batch.batch_id, "received_at": now, "document": document})
-    add_outcomes(connection, batch.lane_id, receipt.rejected, RowOutcome.REJECTED, batch.batch_id)
+    session.execute(_SQL.keep_receipt, {"batch_id": batch.batch_id, "received_at": now, "document": document})
+    add_outcomes(session, batch.lane_id, receipt.rejected, RowOutcome.REJECTED, batch.batch_id)
     return True
 
 
-def close(connection: psycopg.Connection, batch: Batch, state: BatchState) -> bool:
+def close(session: psycopg.Connection, batch: Batch, state: BatchState) -> bool:
     """End a batch without a receipt; return False when it had ended before."""
-    return connection.execute(_SQL.close, {"batch_id": batch.batch_id, "state": state.value}).rowcount == 1
+    return session.execute(_SQL.close, {"batch_id": batch.batch_id, "state": state.value}).rowcount == 1
 
 
 def add_outcomes(
-    connection: psycopg.Connection,
+    session: psycopg.Connection,
     lane_id: int,
     row_ids: pl.Series,
     outcome: RowOutcome,
@@ -166,11 +171,11 @@ def add_outcomes(
             "outcome": outcome.value,
             "row_ids": row_ids.to_list(),
         }
-        connection.execute(_SQL.add_outcomes, parameters)
+        session.execute(_SQL.add_outcomes, parameters)
 
 
 def open_cycle(
-    connection: psycopg.Connection,
+    session: psycopg.Connection,
     destination_id: int,
     kind: CycleKind,
     *,
@@ -180,29 +185,29 @@ def open_cycle(
 ) -> Cycle:
     """Record the start of a cycle, or go on with the one of this kind and cut-off that was broken off."""
     parameters = {"destination_id": destination_id, "kind": kind.value, "cut_off": cut_off}
-    broken_off = connection.execute(_SQL.unfinished_cycle, parameters).fetchone()
+    broken_off = session.execute(_SQL.unfinished_cycle, parameters).fetchone()
     if broken_off is not None:
         return Cycle(broken_off[0], destination_id, kind, cut_off, broken_off[1])
-    row = connection.execute(_SQL.add_cycle, {**parameters, "as_of": as_of, "started_at": now}).fetchone()
+    row = session.execute(_SQL.add_cycle, {**parameters, "as_of": as_of, "started_at": now}).fetchone()
     if row is None:
         raise OperatorError("The ledger gave no number to a cycle.", remedy="Check the gateway's database.")
     return Cycle(row[0], destination_id, kind, cut_off, as_of)
 
 
-def finish_cycle(connection: psycopg.Connection, cycle: Cycle, *, now: datetime) -> None:
+def finish_cycle(session: psycopg.Connection, cycle: Cycle, *, now: datetime) -> None:
     """Record the end of a cycle."""
-    connection.execute(_SQL.finish_cycle, {"cycle_id": cycle.cycle_id, "finished_at": now})
+    session.execute(_SQL.finish_cycle, {"cycle_id": cycle.cycle_id, "finished_at": now})
 
 
-def last_nightly_cut_off(connection: psycopg.Connection, destination: str, *, now: datetime) -> datetime | None:
+def last_nightly_cut_off(session: psycopg.Connection, destination: str, *, now: datetime) -> datetime | None:
     """Return the newest cut-off that a nightly cycle of a destination has worked through, as far as `now` believes."""
-    row = connection.execute(_SQL.last_nightly_cut_off, {"destination": destination, "now": now}).fetchone()
+    row = session.execute(_SQL.last_nightly_cut_off, {"destination": destination, "now": now}).fetchone()
     return row[0] if row else None
 
 
-def has_due(connection: psycopg.Connection, destination: str, *, now: datetime) -> bool:
+def has_due(session: psycopg.Connection, destination: str, *, now: datetime) -> bool:
     """Tell whether a sealed batch of a destination is due for another attempt."""
-    row = connection.execute(_SQL.has_due, {"destination": destination, "now": now}).fetchone()
+    row = session.execute(_SQL.has_due, {"destination": destination, "now": now}).fetchone()
     return bool(row and row[0])
 
 

@@ -18,6 +18,10 @@ WHERE lane_id = %(lane_id)s AND state = 'sealed'
 ORDER BY sealed_at
 LIMIT %(limit)s
 
+-- name: sealed_ids
+-- The batches whose bytes are still promised.
+SELECT batch_id FROM qianzhi.batches WHERE state = 'sealed'
+
 -- name: note_attempt
 -- Record one attempt to deliver a batch.
 INSERT INTO qianzhi.attempts (batch_id, attempted_at, took_seconds, outcome, next_attempt_at)
