@@ -36,6 +36,9 @@ class Door(Protocol):
     def offer(self, digest: bytes, media_type: str, content: bytes) -> None:
         """Deliver one blob unless the destination holds it already. Raises as `send` does."""
 
+    def holds(self, manifest: Manifest) -> bool:
+        """Tell whether the destination has taken a batch, by its own word. Raises as `send` does."""
+
     def close(self) -> None:
         """Release connections."""
 

@@ -37,6 +37,7 @@ _UNPROCESSABLE = "unprocessable"
 _TOO_LARGE = 413  # also by a proxy in between, which has no code
 # What the way did to the body; the same bytes may do better another time.
 _TRANSIENT = frozenset({400, 408, 425, 429})
+_UNKNOWN_BATCH = "batch-unknown"
 _CLIENT_ERRORS = range(300, 500)
 
 
@@ -85,6 +86,15 @@ class HubDoor:
         path = f"/blobs/{digest.hex()}"
         if self._request("HEAD", path, expected=frozenset({404})).status == httpx.codes.NOT_FOUND:
             self._request("PUT", path, content=content, headers={"Content-Type": media_type})
+
+    def holds(self, manifest: Manifest) -> bool:
+        """Ask for the receipt of a batch."""
+        answer = self._request("GET", f"/batches/{manifest.batch_id}", expected=frozenset({404}))
+        if answer.status == httpx.codes.NOT_FOUND:
+            if _problem(answer.body)[0] == _UNKNOWN_BATCH:
+                return False
+            raise _refusal(answer)
+        return receipts.decode(answer.body).batch_id == manifest.batch_id
 
     def close(self) -> None:
         """Release connections."""
