@@ -29,12 +29,22 @@ def key_text(fields: Sequence[str]) -> pl.Expr:
 
 def key_hash(fields: Sequence[str]) -> pl.Expr:
     """Return the Int64 hash by which a key is probed."""
-    return _signed(NonCryptographicHashingNameSpace(key_text(fields)).xxh3_64())
+    return hash_of(key_text(fields))
 
 
 def key_check(fields: Sequence[str]) -> pl.Expr:
     """Return the Int64 hash by which a hit is verified."""
-    return _signed(NonCryptographicHashingNameSpace(key_text(fields)).xxhash64())
+    return check_of(key_text(fields))
+
+
+def hash_of(text: pl.Expr) -> pl.Expr:
+    """Return `key_hash` of a key's text; where both hashes are wanted, the text is then made once."""
+    return _signed(NonCryptographicHashingNameSpace(text).xxh3_64())
+
+
+def check_of(text: pl.Expr) -> pl.Expr:
+    """Return `key_check` of a key's text."""
+    return _signed(NonCryptographicHashingNameSpace(text).xxhash64())
 
 
 def content_hash(fields: Sequence[str]) -> pl.Expr:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from qianzhi.checks import findings as findings_of
-from qianzhi.checks.keys import content_hash, is_complete, key_check, key_hash
+from qianzhi.checks.keys import check_of, content_hash, hash_of, is_complete, key_hash, key_text
 from qianzhi.specs.model import ErrorClass, RuleKind, Severity
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ STATE = pl.Schema(
         "shared": pl.List(pl.Int64()),  # one hash a group of `Dataset.shared`
     }
 )
+_TEXT = pl.col("text")  # of a key, while its two hashes are made; no regulator spells a field in lower case
 NEW, MODIFY, REVOKE = "new", "modify", "revoke"
 _BEFORE = ("live", "occurred_at", "content")  # what the change chain looks back at
 _CHAIN = frozenset({"key_is_new()", "key_is_held()", "in_order()", "not_repeated()"})
@@ -58,11 +59,8 @@ def changes_of(raw: pl.DataFrame, typed: pl.DataFrame, dataset: Dataset) -> pl.D
     operations = {change.new: NEW, change.modify: MODIFY, change.revoke: REVOKE}
     return pl.concat(
         [
-            raw.select(
-                "row_id",
-                key_hash(dataset.key).alias("key_hash"),
-                key_check(dataset.key).alias("key_check"),
-                keyed=is_complete(dataset.key),
+            raw.select("row_id", text=key_text(dataset.key), keyed=is_complete(dataset.key)).select(
+                "row_id", "keyed", hash_of(_TEXT).alias("key_hash"), check_of(_TEXT).alias("key_check")
             ),
             typed.select(
                 said=pl.col(change.field).replace_strict(operations, default=None, return_dtype=pl.String),
@@ -194,10 +192,11 @@ def reference_keys(raw: pl.DataFrame, reference: Reference, parent: Dataset, app
         raw.lazy()  # of the columns that are not named here none is copied
         .with_columns(applies)
         .filter(is_complete(fields) & pl.col(applies.name))
+        .with_columns(text=key_text(fields))
         .select(
             "row_id",
-            key_hash(fields).alias("key_hash"),
-            key_check(fields).alias("key_check"),
+            hash_of(_TEXT).alias("key_hash"),
+            check_of(_TEXT).alias("key_check"),
             **{
                 repeat.code + str(repeat.group): pl.when(is_complete(repeat.fields)).then(key_hash(repeat.fields))
                 for repeat in reference.repeats
