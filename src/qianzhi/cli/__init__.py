@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+from qianzhi import __version__
 from qianzhi.cli import gateway, hub, specs
 from qianzhi.cli.bench import bench
 from qianzhi.cli.demo import demo
@@ -25,6 +27,22 @@ app.add_typer(specs.app, name="specs")
 app.command()(demo)
 app.command()(synth)
 app.command()(bench)
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"qianzhi {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Take what stands before the name of a command."""
 
 
 def main() -> None:
