@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from dataclasses import fields
 from importlib import resources
 from itertools import groupby
 from pathlib import Path
@@ -22,6 +23,7 @@ from qianzhi.checks import catalogue as catalogue_of
 from qianzhi.checks import parse, structure
 from qianzhi.cli import app
 from qianzhi.gateway.deliver import QUARANTINE_CODE
+from qianzhi.ledger.tally import Tally
 from qianzhi.runtime.reference import every_setting
 from qianzhi.specs.model import ErrorClass, RuleKind, Status
 
@@ -167,11 +169,40 @@ def cli_page() -> str:
         HEAD,
         "Exit codes: 0 all is well, 1 something is wrong or not all is as it should be, 2 not a command.",
         "Errors are told on standard error in two lines: what happened, and what to do.",
-        "Every command that reports takes `--json`.\n",
+        "Every command that reports takes `--json`; the shapes of `cycle`, `demo` and `status` are [below](#json).",
+        "Without it a table is made to fit the terminal; in a file or a pipe nothing is broken into lines.",
+        "`qianzhi --version` prints the version.\n",
     ]
     for names, command in commands():
         parts.append(f"## {names}\n\n{command.help}\n\n{_parameters(command)}")
-    return "\n".join(parts)
+    return "\n".join([*parts, *_json_shapes()])
+
+
+def _json_shapes() -> Iterator[str]:
+    counts = ", ".join(f'"{each.name}": …' for each in fields(Tally))
+    yield "## JSON\n"
+    yield "`qianzhi gateway cycle --json`, and `qianzhi demo --json <file>` in its file:\n"
+    yield f'```json\n{{"regulators": {{"guangdong": {{"person": {{{counts}}}, …}}}}}}\n```\n'
+    yield "`qianzhi gateway status --json`:\n"
+    keys = ", ".join(f'"{name}": …' for name in ("kind", "cut_off", "started_at"))
+    trouble = ("dataset", "batch_id", "row_count", "outcome", "attempted_at", "next_attempt_at")
+    troubles = ", ".join(f'"{name}": …' for name in trouble)
+    yield "\n".join(
+        (
+            "```json",
+            '{"destinations": {"hub": {',
+            '  "regulator": "guangdong",',
+            f'  "datasets": {{"person": {{{counts}}}, …}},',
+            f'  "last_cycle": {{{keys}, "finished_at": …}},',
+            f'  "running_cycle": {{{keys}}},',
+            f'  "troubles": [{{{troubles}}}]',
+            "}}}",
+            "```\n",
+        )
+    )
+    yield "`last_cycle` is the one that was finished last, `running_cycle` one that is under way or was broken off;"
+    yield "both may be null. `troubles` are the batches that wait for another attempt, and why."
+    yield "What is counted says [Connect a HIS](../howto/connect-a-his.md#learn-what-became-of-a-row).\n"
 
 
 def commands(command: Any = None, path: str = "qianzhi") -> Iterator[tuple[str, Any]]:  # noqa: ANN401  (typer's own)

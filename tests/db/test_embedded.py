@@ -353,3 +353,19 @@ def test_files_restored_by_root_are_given_back_to_the_account(cluster: Cluster) 
         os.chown(path, 0, 0)
     cluster.start()
     assert cluster.running()
+
+
+def test_the_older_version_of_the_wheel_can_be_created_too(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    """PostgreSQL 16 knows no built-in locales: it gets C, which orders as they do, and UTF-8 all the same."""
+    older = Cluster(tmp_path / "cluster", port=free_port(), extra=FORGETFUL, major=16)
+    older.start()
+    try:
+        assert str(one_value(older, "SHOW server_version")).startswith("16.")
+        assert one_value(older, "SHOW server_encoding") == "UTF8"
+        assert one_value(older, "SELECT array_agg(x ORDER BY x) FROM unnest(ARRAY['é', 'b', 'Z']) AS x") == [
+            "Z",
+            "b",
+            "é",
+        ]
+    finally:
+        older.stop()

@@ -31,6 +31,27 @@ def test_every_part_of_an_address_is_encoded() -> None:
     assert [read[name] for name in ("dbname", "user", "password", "application_name")] == [AWKWARD] * 4
 
 
+@pytest.mark.parametrize(
+    ("site", "expected"),
+    [
+        (
+            "host=db.example dbname=q user=owner passfile=/p sslmode=verify-full sslcert=/c sslkey=/k options=-cx=1",
+            {"host": "db.example", "dbname": "q", "sslmode": "verify-full"},
+        ),
+        ("host=db.example port=6432 user=owner", {"host": "db.example", "port": "6432", "dbname": "owner"}),
+        ("host=/run/postgresql dbname=q", {"host": "/run/postgresql", "dbname": "q"}),
+        ("host=a,b port=1,2 dbname=q user=owner", {"host": "a,b", "port": "1,2", "dbname": "q"}),
+        ("host=::1 port=7 dbname=q", {"host": "::1", "port": "7", "dbname": "q"}),
+        ("service=s user=owner", {"service": "s"}),
+        ("postgresql://owner:secret@db.example/q", {"host": "db.example", "dbname": "q"}),
+    ],
+)
+def test_another_role_reaches_the_same_database(site: str, expected: dict[str, str]) -> None:
+    """Server, database and TLS stay; nothing of what the first role signs in with does."""
+    read = psycopg.conninfo.conninfo_to_dict(server.dsn_of_role(site, "us_pos", AWKWARD))
+    assert read == {"user": "us_pos", "password": AWKWARD, **expected}
+
+
 def test_a_session_has_the_product_s_settings(postgres: Cluster) -> None:
     """The zone is the regulators', waits are bounded, and the server's list of sessions says who we are."""
     names = "application_name", "TimeZone", "lock_timeout", "statement_timeout", "client_encoding"

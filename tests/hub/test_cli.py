@@ -88,3 +88,25 @@ def test_what_cannot_be_done_is_an_error_with_a_remedy(home: Path, tmp_path: Pat
     assert isinstance(call(home, "institutions", "show", "nobody").exception, ConfigurationError)
     assert isinstance(call(tmp_path / "nowhere", "status").exception, ConfigurationError)
     assert call(home, "status", "--colour").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "known"),
+    [
+        (("findings", "--language", "fr"), "zh"),
+        (("findings", "--dataset", "nonsense"), "treatment_referral"),
+        (("log", "--dataset", "nonsense"), "treatment_referral"),
+        (("findings", "--institution", "nope"), "none"),
+        (("log", "--institution", "nope"), "none"),
+        (("institutions", "list", "--regulator", "x"), "guangdong"),
+        (("institutions", "show", CODE, "--regulator", "x"), "guangdong"),
+        (("init", "--regulator", "x"), "guangdong"),
+    ],
+)
+def test_an_unknown_name_is_a_mistake_that_names_the_known(home: Path, words: tuple[str, ...], known: str) -> None:
+    """Exit code 2, and no empty report that looks as if all were well."""
+    result = call(home, *words)
+    assert result.exit_code == 2
+    assert repr(words[-1]) in result.output
+    if known != "none":
+        assert known in result.output

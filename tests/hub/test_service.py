@@ -16,6 +16,8 @@ from tests.hub.server import START_SECONDS_MAX, STOP_SECONDS_MAX, await_health
 
 from qianzhi.hub import assembly, service
 from qianzhi.hub.install import install
+from qianzhi.runtime import clock
+from qianzhi.runtime.certificates import shown_fingerprint
 from qianzhi.runtime.home import End, Home
 from qianzhi.runtime.lives import Phase
 from qianzhi.runtime.sources import load_settings, write_settings
@@ -63,6 +65,8 @@ def test_a_hub_runs_heals_and_stops(home: Home) -> None:
         assert wait_for(lambda: pid_of(home, "intake") not in {0, first})
         await_health(port, tls, running)
         assert {part.phase for part in read_states(home.end(End.HUB).run)} == {Phase.UP}
+        renew_while_running(home, port)
+        await_health(port, tls, running)
     finally:
         running.send_signal(signal.SIGTERM)
         assert running.wait(STOP_SECONDS_MAX) == 0
@@ -70,6 +74,18 @@ def test_a_hub_runs_heals_and_stops(home: Home) -> None:
     assert embedded is not None
     assert not embedded.running()
     assert read_states(home.end(End.HUB).run) == []
+
+
+def renew_while_running(home: Home, port: int) -> None:
+    """A new certificate is shown soon after the watch has looked, by the same intake and for the same authority."""
+    settings, before = load_settings(home), shown_fingerprint("127.0.0.1", port)
+    intake = pid_of(home, "intake")
+    (home.end(End.HUB).tls / "server.pem").unlink()
+    service.look(home, settings)
+    renewed = assembly.identity(home, settings, clock.now()).fingerprint
+    assert before not in {None, renewed}
+    assert wait_for(lambda: shown_fingerprint("127.0.0.1", port) == renewed)
+    assert pid_of(home, "intake") == intake
 
 
 def pid_of(home: Home, name: str) -> int:

@@ -138,6 +138,22 @@ def test_a_terminal_gets_lines_for_people(entries: Entries, tmp_path: Path) -> N
     assert len(entries()) == 1
 
 
+def test_the_terminal_of_a_command_is_told_what_somebody_should_look_at(entries: Entries, tmp_path: Path) -> None:
+    """Warnings and errors come in words, without clock and component; the rest stands in the file alone."""
+    terminal = Terminal()
+    configure_logs("worker", tmp_path, Log(), console=terminal, is_command=True)
+
+    log.info("gateway:batch:sent", dataset="person")
+    log.warning("gateway:role:not_limited", role="us_pos", XM=PERSON)
+    log.error("gateway:batch:failed", exc_info=OperatorError("The disk is full.", remedy="Make room."))
+
+    assert terminal.getvalue().splitlines() == [
+        f"Warning: gateway role not limited (role=us_pos, XM={DROPPED}).",
+        "Error: The disk is full. Make room.",
+    ]
+    assert len(entries()) == 3
+
+
 def test_a_full_disk_stops_neither_the_work_nor_shows_the_entry(
     entries: Entries, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -23,7 +23,7 @@ from qianzhi.bench.memory import Peak
 from qianzhi.bench.track import Track
 from qianzhi.db.binaries import program
 from qianzhi.errors import OperatorError
-from qianzhi.runtime import clock, collector
+from qianzhi.runtime import clock, memory
 from qianzhi.runtime.home import End
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def _advance(home: Path, kinds: str, answers: SimpleQueue[tuple[float, int, int]
     site, chosen = assembly.workplace(place, settings), destination(place, kinds)
     with Dispatcher(site, chosen) as dispatcher:
         dispatcher.resume()  # a worker has its rules compiled and its doors open long before the night's rows come
-        collector.calm()
+        memory.calm_collector()
         begun = clock.monotonic()
         done = dispatcher.advance(CycleKind.MANUAL, clock.now(), datasets={DATASET})
         seconds = clock.monotonic() - begun

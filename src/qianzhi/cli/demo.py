@@ -21,7 +21,7 @@ def demo(  # noqa: PLR0917  (every one is an option)
     seed: Annotated[int, typer.Option(help="The same seed plays the same day.")] = 1,
     faults: Annotated[float, typer.Option(help="Faulty rows for every good one.")] = 0.05,
 ) -> None:
-    """Play a synthetic hospital's day from its staging tables to the regulator's receipts."""
+    """Play a synthetic hospital's day from its staging tables to the regulator's receipts, once in a home."""
     from platformdirs import user_data_path
 
     from qianzhi.cli.stage import Stage
@@ -30,7 +30,11 @@ def demo(  # noqa: PLR0917  (every one is an option)
 
     place = Home((home or user_data_path("qianzhi-demo", appauthor=False)).expanduser().absolute())
     with StopRequests() as stop, Stage(place, typer.echo) as stage:
-        tallies = stage.play(people=people, seed=seed, faults=faults)
+        if stage.is_new:
+            stage.play(people=people, seed=seed, faults=faults)
+        else:
+            typer.echo(f"A day was played in {place.path} before: nothing new is. Name another --home for a new one.")
+        tallies = stage.deliver()
         _show(tallies)
         if json_file is not None:
             _write(json_file, stage.regulator, tallies)
@@ -39,7 +43,7 @@ def demo(  # noqa: PLR0917  (every one is an option)
         if not all(tally.is_accounted_for for tally in tallies.values()):
             complain(stage.unaccounted())
             raise typer.Exit(FAILED)
-        if not once:
+        if not once and stage.runs_ends:
             typer.echo("Everything stays up until Ctrl-C.")
             while not stop.wait(60.0):
                 stage.require_running()

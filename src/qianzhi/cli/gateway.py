@@ -7,21 +7,36 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qianzhi.cli.terminal import FAILED, DestinationOption, HomeOption, JsonOption, print_json, print_table
+from qianzhi.cli.terminal import (
+    FAILED,
+    DatasetOption,
+    DestinationOption,
+    HomeOption,
+    JsonOption,
+    Language,
+    LanguageOption,
+    complain,
+    keep_logs,
+    print_facts,
+    print_json,
+    print_table,
+    require_known,
+)
+from qianzhi.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from qianzhi.gateway.destination import Destination
+    from qianzhi.gateway.standing import Standing
     from qianzhi.ledger.tally import Tally
     from qianzhi.runtime.home import Home
     from qianzhi.runtime.settings import Settings
 
 app = typer.Typer(help="The hospital's end: staging tables, checks, upload, receipts.", no_args_is_help=True)
 
+_INSTANT = "%Y-%m-%d %H:%M:%S"
 LOOPBACK_HUB = "https://127.0.0.1:8443"  # where `qianzhi hub run` on this machine answers
-
-DatasetOption = Annotated[str | None, typer.Option("--dataset", help="One dataset only.")]
-LanguageOption = Annotated[str, typer.Option("--language", help="zh or en.", envvar="QIANZHI_LANGUAGE")]
 
 
 @app.command()
@@ -37,12 +52,14 @@ def init(  # noqa: PLR0917  (every one is an option)
     destination: Annotated[str, typer.Option(help="The name of the destination.")] = "hub",
 ) -> None:
     """Set the gateway up, or bring it to this release and edition. Safe to repeat."""
+    from qianzhi import regulators
     from qianzhi.gateway.install import install
     from qianzhi.runtime.home import End, find_home
     from qianzhi.runtime.sources import load_settings, write_settings
 
+    require_known("--regulator", regulator, regulators.keys())
     place = find_home(home)
-    place.create(End.GATEWAY)
+    keep_logs(place.create(End.GATEWAY), load_settings(place))
     if hub is None and destination not in load_settings(place).gateway.destinations:
         hub = LOOPBACK_HUB
     at = f"gateway.destinations.{destination}"
@@ -88,22 +105,28 @@ def health(home: HomeOption = None) -> None:
 @app.command()
 def cycle(home: HomeOption = None, destination: DestinationOption = None, *, as_json: JsonOption = False) -> None:
     """Take every row that is committed now as far as it goes; the exit code tells whether every row got there."""
-    from qianzhi.gateway import assembly
+    from qianzhi.db.server import connect
+    from qianzhi.gateway import assembly, report
     from qianzhi.gateway.cycle import PATIENCE_SECONDS, Dispatcher
     from qianzhi.gateway.service import database
     from qianzhi.ledger.batches import CycleKind
-    from qianzhi.runtime import clock, collector
+    from qianzhi.runtime import clock, memory
 
     place, settings = _opened(home)
-    collector.calm()
+    chosen = _chosen(place, settings, destination)
+    memory.calm_collector()
     with database(place, settings):
-        chosen = assembly.destination(place, settings, destination)
         with Dispatcher(assembly.workplace(place, settings), chosen) as dispatcher:
-            dispatcher.backstop()
+            dispatcher.backstop(patience_seconds=PATIENCE_SECONDS)
             dispatcher.advance(CycleKind.MANUAL, clock.now(), patience_seconds=PATIENCE_SECONDS)
-        tallies = _tallies(place, settings, chosen.name)
-    _print_tallies({chosen.regulator.key: tallies}, as_json=as_json)
-    if any(tally.open for tally in tallies.values()):
+            submitted = [lane.dataset for lane in dispatcher.lanes]
+        with connect(assembly.owner_dsn(place, settings), application="qianzhi cycle") as connection:
+            tallies = report.tallies(connection, chosen)
+    if as_json:
+        print_json({"regulators": {chosen.regulator.key: _as_json(tallies)}})
+    else:
+        _print_tallies(chosen.regulator.key, tallies)
+    if any(tallies[dataset].open for dataset in submitted):
         raise typer.Exit(FAILED)
 
 
@@ -120,8 +143,8 @@ def backfill(
     from qianzhi.gateway.service import database
 
     place, settings = _opened(home)
+    chosen = _chosen(place, settings, destination, dataset)
     with database(place, settings):
-        chosen = assembly.destination(place, settings, destination)
         moved = send_history(assembly.workplace(place, settings), chosen, rows_per_second, dataset, typer.echo)
     typer.echo(f"{moved} rows of history are settled.")
 
@@ -130,7 +153,7 @@ def backfill(
 def check(
     home: HomeOption = None,
     destination: DestinationOption = None,
-    language: LanguageOption = "zh",
+    language: LanguageOption = Language.ZH,
     *,
     as_json: JsonOption = False,
 ) -> None:
@@ -143,8 +166,9 @@ def check(
     from qianzhi.runtime import clock
 
     place, settings = _opened(home)
+    chosen = _chosen(place, settings, destination)
     with database(place, settings):
-        chosen, site = assembly.destination(place, settings, destination), assembly.workplace(place, settings)
+        site = assembly.workplace(place, settings)
         with connect(site.dsn, application="qianzhi check", autocommit=True) as connection:
             seen = list(preview(connection, site, chosen, as_of=clock.local_now()))
     found = explained(with_dataset((dataset, frame) for dataset, _, frame in seen), chosen, language)
@@ -155,14 +179,24 @@ def check(
 
 @app.command()
 def status(home: HomeOption = None, *, as_json: JsonOption = False) -> None:
-    """Show where the rows of every dataset are, per destination."""
+    """Show where the rows of every dataset are, the last cycle, and what waits, per destination."""
+    from qianzhi.db.server import connect
     from qianzhi.gateway import assembly
     from qianzhi.gateway.service import database
+    from qianzhi.gateway.standing import standing
 
     place, settings = _opened(home)
-    with database(place, settings):
-        found = {each.name: _tallies(place, settings, each.name) for each in assembly.destinations(place, settings)}
-    _print_tallies(found, as_json=as_json)
+    destinations = assembly.destinations(place, settings)
+    with database(place, settings), connect(assembly.owner_dsn(place, settings), application="qianzhi status") as found:
+        standings = {each.name: standing(found, each) for each in destinations}
+    if as_json:
+        print_json({"destinations": {name: each.as_json() for name, each in standings.items()}})
+    else:
+        for name, each in standings.items():
+            _print_standing(name, each)
+    if not standings:
+        complain(_no_destination())
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -170,7 +204,7 @@ def findings(
     home: HomeOption = None,
     destination: DestinationOption = None,
     dataset: DatasetOption = None,
-    language: LanguageOption = "zh",
+    language: LanguageOption = Language.ZH,
     *,
     as_json: JsonOption = False,
 ) -> None:
@@ -180,10 +214,10 @@ def findings(
     from qianzhi.gateway.service import database
 
     place, settings = _opened(home)
-    with database(place, settings):
-        chosen = assembly.destination(place, settings, destination)
-        with connect(assembly.owner_dsn(place, settings), application="qianzhi findings") as connection:
-            found = report.findings_of(connection, chosen, dataset=dataset, language=language)
+    chosen = _chosen(place, settings, destination, dataset)
+    dsn = assembly.owner_dsn(place, settings)
+    with database(place, settings), connect(dsn, application="qianzhi findings") as connection:
+        found = report.findings_of(connection, chosen, dataset=dataset, language=language)
     _print_findings(found, as_json=as_json)
 
 
@@ -207,7 +241,9 @@ def dsn(role: Annotated[str, typer.Option(help="The role that signs in.")] = "us
     """Print a libpq URI, password included, by which a role reaches the staging tables."""
     from qianzhi.gateway import assembly
 
-    typer.echo(assembly.role_dsn(*_opened(home), role))
+    place, settings = _opened(home)
+    require_known("--role", role, assembly.roles(settings))
+    typer.echo(assembly.role_dsn(place, settings, role))
 
 
 def _opened(home: Path | None) -> tuple[Home, Settings]:
@@ -215,28 +251,54 @@ def _opened(home: Path | None) -> tuple[Home, Settings]:
     from qianzhi.runtime.sources import load_settings
 
     place = find_home(home)
-    place.existing(End.GATEWAY)
-    return place, load_settings(place)
+    rooms, settings = place.existing(End.GATEWAY), load_settings(place)
+    keep_logs(rooms, settings)
+    return place, settings
 
 
-def _tallies(home: Home, settings: Settings, destination: str) -> dict[str, Tally]:
-    from qianzhi.db.server import connect
-    from qianzhi.gateway import assembly, report
+def _chosen(home: Home, settings: Settings, destination: str | None, dataset: str | None = None) -> Destination:
+    """Return the destination that is meant; unknown names are mistakes in the command."""
+    from qianzhi.gateway import assembly
 
-    with connect(assembly.owner_dsn(home, settings), application="qianzhi status") as connection:
-        return report.tallies(connection, assembly.destination(home, settings, destination))
+    enabled = [name for name, said in settings.gateway.destinations.items() if said.enabled]
+    if not enabled:
+        raise _no_destination()
+    require_known("--destination", destination, enabled)
+    chosen = assembly.destination(home, settings, destination)
+    require_known("--dataset", dataset, [each.name for each in chosen.regulator.datasets])
+    return chosen
 
 
-def _print_tallies(found: Mapping[str, Mapping[str, Tally]], *, as_json: bool) -> None:
-    if as_json:
-        print_json(
-            {name: {dataset: tally.as_json() for dataset, tally in tallies.items()} for name, tallies in found.items()}
+def _no_destination() -> ConfigurationError:
+    return ConfigurationError(
+        "No destination is set up, or none is enabled.",
+        remedy="Run `qianzhi gateway init --hub <https address> --credential-file <file>`.",
+    )
+
+
+def _as_json(tallies: Mapping[str, Tally]) -> dict[str, dict[str, int]]:
+    return {dataset: tally.as_json() for dataset, tally in tallies.items()}
+
+
+def _print_tallies(title: str, tallies: Mapping[str, Tally]) -> None:
+    columns = list(next(iter(tallies.values())).as_json()) if tallies else []
+    rows = [(dataset, *tally.as_json().values()) for dataset, tally in tallies.items()]
+    print_table(title, ("dataset", *columns), rows)
+
+
+def _print_standing(name: str, standing: Standing) -> None:
+    _print_tallies(f"{name} ({standing.regulator})", standing.datasets)
+    last, running = standing.last_cycle, standing.running_cycle
+    said = {"last cycle": f"{last['kind']}, finished at {last['finished_at']:{_INSTANT}}" if last else "none yet"}
+    if running is not None:
+        said["running cycle"] = f"{running['kind']}, since {running['started_at']:{_INSTANT}}"
+    print_facts(said)
+    if standing.troubles:
+        print_table(
+            "Batches that wait for another attempt",
+            list(standing.troubles[0]),
+            [list(trouble.values()) for trouble in standing.troubles],
         )
-        return
-    for name, tallies in found.items():
-        columns = list(next(iter(tallies.values())).as_json()) if tallies else []
-        rows = [(dataset, *tally.as_json().values()) for dataset, tally in tallies.items()]
-        print_table(name, ("dataset", *columns), rows)
 
 
 def _print_findings(found: list[dict[str, object]], *, as_json: bool) -> None:

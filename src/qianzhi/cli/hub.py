@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qianzhi.cli.terminal import FAILED, HomeOption, JsonOption, print_facts, print_json, print_table
+from qianzhi.cli.terminal import (
+    FAILED,
+    DatasetOption,
+    HomeOption,
+    JsonOption,
+    Language,
+    LanguageOption,
+    keep_logs,
+    print_facts,
+    print_json,
+    print_table,
+    require_known,
+)
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -26,9 +38,7 @@ app.add_typer(institutions, name="institutions")
 RegulatorOption = Annotated[
     str | None, typer.Option("--regulator", help="The regulator, where the hub serves several.")
 ]
-LanguageOption = Annotated[str, typer.Option("--language", help="zh or en.", envvar="QIANZHI_LANGUAGE")]
 InstitutionOption = Annotated[str | None, typer.Option("--institution", help="One institution only, by its code.")]
-DatasetOption = Annotated[str | None, typer.Option("--dataset", help="One dataset only.")]
 SinceOption = Annotated[datetime | None, typer.Option("--since", help="Nothing older than this local time.")]
 CredentialFileOption = Annotated[
     Path | None, typer.Option("--credential-file", help="Write the credential there instead of printing it.")
@@ -47,12 +57,15 @@ def init(  # noqa: PLR0917  # every one is an option
     dsn: Annotated[str | None, typer.Option(help="A PostgreSQL of the site instead of the embedded one.")] = None,
 ) -> None:
     """Set the hub up, or bring it to this release and edition. Safe to repeat."""
+    from qianzhi import regulators
     from qianzhi.hub.install import install
     from qianzhi.runtime.home import End, find_home
     from qianzhi.runtime.sources import load_settings, write_settings
 
+    for key in regulator or ():
+        require_known("--regulator", key, regulators.keys())
     place = find_home(home)
-    place.create(End.HUB)
+    keep_logs(place.create(End.HUB), load_settings(place))
     served = regulator or list(load_settings(place).hub.regulators) or ["guangdong"]
     wanted = {
         "hub.regulators": tuple(served),
@@ -129,14 +142,17 @@ def findings(  # noqa: PLR0917  # every one is an option
     dataset: DatasetOption = None,
     since: SinceOption = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most, the newest first.")] = 1000,
-    language: LanguageOption = "zh",
+    language: LanguageOption = Language.ZH,
     *,
     as_json: JsonOption = False,
 ) -> None:
     """List what was found in the records received, with reason and remedy."""
     from qianzhi.hub import feedback
 
-    with _session(*_opened(home)) as session:
+    place, settings = _opened(home)
+    _require_dataset(settings, dataset)
+    with _session(place, settings) as session:
+        _require_institution(session, institution)
         found = feedback.findings(
             session, institution=institution, dataset=dataset, since=since, count=limit, language=language
         )
@@ -159,7 +175,10 @@ def log(
     """Show the validation log: each batch with its date, time, dataset and counts."""
     from qianzhi.hub import feedback
 
-    with _session(*_opened(home)) as session:
+    place, settings = _opened(home)
+    _require_dataset(settings, dataset)
+    with _session(place, settings) as session:
+        _require_institution(session, institution)
         _report("Validation log", feedback.log_of_all(session, institution, dataset, limit), as_json=as_json)
 
 
@@ -187,7 +206,9 @@ def list_(home: HomeOption = None, regulator: RegulatorOption = None, *, as_json
 
     from qianzhi.hub import onboarding
 
-    with _session(*_opened(home)) as session:
+    place, settings = _opened(home)
+    require_known("--regulator", regulator, settings.hub.regulators)
+    with _session(place, settings) as session:
         rows = [asdict(each) for each in onboarding.institutions(session, regulator)]
     _report("Institutions", rows, as_json=as_json)
 
@@ -279,8 +300,9 @@ def _opened(home: Path | None) -> tuple[Home, Settings]:
     from qianzhi.runtime.sources import load_settings
 
     place = find_home(home)
-    place.existing(End.HUB)
-    return place, load_settings(place)
+    rooms, settings = place.existing(End.HUB), load_settings(place)
+    keep_logs(rooms, settings)
+    return place, settings
 
 
 def _session(home: Home, settings: Settings) -> AbstractContextManager[Session]:
@@ -294,11 +316,29 @@ def _regulator(settings: Settings, named: str | None) -> str:
     from qianzhi.hub import assembly
 
     served = assembly.regulators(settings)
-    if named in served:
-        return str(named)
-    if named is None and len(served) == 1:
+    require_known("--regulator", named, served)
+    if named is not None:
+        return named
+    if len(served) == 1:
         return served[0]
     raise ConfigurationError("It is not clear which regulator is meant.", remedy=f"Name one of: {', '.join(served)}.")
+
+
+def _require_dataset(settings: Settings, dataset: str | None) -> None:
+    from qianzhi import regulators
+    from qianzhi.hub import assembly
+
+    if dataset is None:
+        return
+    served = [regulators.regulator(key) for key in assembly.regulators(settings)]
+    require_known("--dataset", dataset, list(dict.fromkeys(each.name for one in served for each in one.datasets)))
+
+
+def _require_institution(session: Session, code: str | None) -> None:
+    from qianzhi.hub import onboarding
+
+    if code is not None:
+        require_known("--institution", code, [each.code for each in onboarding.institutions(session)])
 
 
 def _actor() -> str:

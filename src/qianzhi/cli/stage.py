@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 import httpx
 
 from qianzhi import regulators
+from qianzhi.cli.terminal import keep_logs
 from qianzhi.db.server import connect
 from qianzhi.errors import OperatorError, RetryableError
 from qianzhi.gateway import assembly, report
@@ -26,6 +27,7 @@ from qianzhi.runtime.files import write_durably
 from qianzhi.runtime.home import End
 from qianzhi.runtime.parts import Process
 from qianzhi.runtime.sources import load_settings, write_settings
+from qianzhi.runtime.supervisor import read_states
 from qianzhi.synthetic import Plan, SynthPlan
 from qianzhi.synthetic import run as run_synth
 
@@ -44,6 +46,7 @@ DESTINATION: Final = "hub"
 LOOPBACK: Final = "127.0.0.1"
 READY_SECONDS_MAX: Final = 120.0
 LOOK_SECONDS: Final = 0.2
+OUTPUT_FILE: Final = "demo.out"  # what the ends print, which their logs tell more of
 STOP_SECONDS_MAX: Final = 60.0
 # Where each thing listens unless that port is taken.
 PORTS: Final = {
@@ -68,17 +71,28 @@ class Stage:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             settings = self._set_up()
-            self._run(stack, "hub", f"https://{LOOPBACK}:{settings.hub.intake.port}/healthz")
-            self._run(stack, "gateway", f"http://{LOOPBACK}:{settings.gateway.health.port}/healthz")
+            self._run(stack, End.HUB, f"https://{LOOPBACK}:{settings.hub.intake.port}/healthz")
+            self._run(stack, End.GATEWAY, f"http://{LOOPBACK}:{settings.gateway.health.port}/healthz")
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._tell("Stopping …")
+        if self.runs_ends:
+            self._tell("Stopping …")
         self._stack.close()
 
-    def play(self, *, people: int, seed: int, faults: float) -> dict[str, Tally]:
-        """Play yesterday, take every row as far as it goes, and return where the rows are."""
+    @property
+    def runs_ends(self) -> bool:
+        """Whether an end runs for this stage alone; others go on when it is left."""
+        return bool(self._processes)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was staged yet. The same hospital cannot open twice, and another one has the same numbers."""
+        return not any(tally.staged for tally in self._tallies().values())
+
+    def play(self, *, people: int, seed: int, faults: float) -> None:
+        """Play yesterday into the staging tables."""
         settings = load_settings(self._home)
         regulator = regulators.regulator(REGULATOR)
         rooms = self._home.end(End.GATEWAY)
@@ -95,11 +109,19 @@ class Stage:
         dsn = assembly.role_dsn(self._home, settings, regulator.sender)
         played = run_synth(SynthPlan(plan, regulator, dsn, rooms.root / "expected.json"))
         self._tell(f"{sum(played.rows.values())} rows are staged, {played.faults} of them with a planted fault.")
-        site, destination = assembly.workplace(self._home, settings), assembly.destination(self._home, settings, None)
-        with Dispatcher(site, destination) as dispatcher:
+
+    def deliver(self) -> dict[str, Tally]:
+        """Take every row as far as it goes, and return where the rows are."""
+        settings = load_settings(self._home)
+        site = assembly.workplace(self._home, settings)
+        with Dispatcher(site, assembly.destination(self._home, settings, DESTINATION)) as dispatcher:
             dispatcher.advance(CycleKind.MANUAL, clock.now(), patience_seconds=PATIENCE_SECONDS)
-        with connect(site.dsn, application="qianzhi demo") as connection:
-            return report.tallies(connection, destination)
+        return self._tallies()
+
+    def _tallies(self) -> dict[str, Tally]:
+        settings = load_settings(self._home)
+        with connect(assembly.owner_dsn(self._home, settings), application="qianzhi demo") as connection:
+            return report.tallies(connection, assembly.destination(self._home, settings, DESTINATION))
 
     def where_to_look(self) -> list[str]:
         """Return the addresses and commands by which people go on from here."""
@@ -131,7 +153,7 @@ class Stage:
 
     def _set_up(self) -> Settings:
         self._home.create(End.HUB)
-        self._home.create(End.GATEWAY)
+        keep_logs(self._home.create(End.GATEWAY), load_settings(self._home))
         settings = write_settings(self._home, self._choices())
         self._tell(f"The hub is set up in {self._home.path} …")
         install_hub(self._home, settings)
@@ -170,11 +192,11 @@ class Stage:
     def _authority(self) -> str:
         return str(hub_assembly.identity(self._home, load_settings(self._home), clock.now()).authority)
 
-    def _run(self, stack: ExitStack, end: str, url: str) -> None:
-        process = Process(end, [sys.executable, "-m", "qianzhi", end, "run", "--home", str(self._home.path)])
-        process.start()
-        self._processes.append(process)
-        stack.callback(_stop, process)
+    def _run(self, stack: ExitStack, end: End, url: str) -> None:
+        if read_states(self._home.end(end).run):
+            self._tell(f"The {end} runs already; it is used, and goes on afterwards.")
+        else:
+            self._start(stack, end)
         context = ssl.create_default_context(cafile=self._authority())
         until = clock.monotonic() + READY_SECONDS_MAX
         while not _answers(url, context):
@@ -183,6 +205,13 @@ class Stage:
                 raise RetryableError(f"The {end} does not answer.", remedy="See its logs, and start the demo again.")
             clock.sleep(LOOK_SECONDS)
         self._tell(f"The {end} answers.")
+
+    def _start(self, stack: ExitStack, end: End) -> None:
+        command = [sys.executable, "-m", "qianzhi", end.value, "run", "--home", str(self._home.path)]
+        process = Process(end.value, command, output=self._home.end(end).log / OUTPUT_FILE)
+        process.start()
+        self._processes.append(process)
+        stack.callback(_stop, process)
 
 
 def _free_ports() -> dict[str, int]:

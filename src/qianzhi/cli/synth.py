@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from qianzhi.cli.terminal import HomeOption, JsonOption, print_json, print_table
+from qianzhi.cli.terminal import HomeOption, JsonOption, keep_logs, print_json, print_table, require_known
 
 
 def synth(  # noqa: PLR0917  (every one is an option)
@@ -37,8 +37,10 @@ def synth(  # noqa: PLR0917  (every one is an option)
     from qianzhi.runtime.sources import load_settings
     from qianzhi.synthetic import Plan, SynthPlan, run
 
+    require_known("--regulator", regulator, regulators.keys())
     place = find_home(home)
     settings = load_settings(place)
+    keep_logs(place.existing(End.GATEWAY), settings)
     found = regulators.regulator(regulator)
     plan = Plan(
         people=people,

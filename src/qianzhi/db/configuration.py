@@ -14,15 +14,9 @@ if TYPE_CHECKING:
 _LOOPBACK = "127.0.0.1"
 _IP_VERSION = 4
 
-INITDB = (
-    "--encoding=UTF8",
-    "--locale=C",
-    "--locale-provider=builtin",
-    "--builtin-locale=C.UTF-8",
-    "--auth=scram-sha-256",
-    "--data-checksums",
-    "--no-instructions",
-)
+INITDB = ("--encoding=UTF8", "--locale=C", "--auth=scram-sha-256", "--data-checksums", "--no-instructions")
+_BUILTIN_LOCALE = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+_BUILTIN_LOCALE_SINCE = 17  # before that there is C everywhere: the same order, and case only of ASCII letters
 
 # Nothing here needs much memory: a gateway often shares a small machine. `extra` of a cluster replaces any of it.
 SETTINGS: Mapping[str, str] = {
@@ -53,6 +47,11 @@ SETTINGS: Mapping[str, str] = {
     "log_parameter_max_length_on_error": "0",
     "log_min_duration_statement": "-1",
 }
+
+
+def initdb(major: int) -> tuple[str, ...]:
+    """Return the arguments by which a cluster of a major version is created."""
+    return (*INITDB, *_BUILTIN_LOCALE) if major >= _BUILTIN_LOCALE_SINCE else INITDB
 
 
 def settings(*, port: int, listen: str, logs: Path, extra: Mapping[str, str]) -> str:

@@ -181,8 +181,8 @@ class Cluster:
             shutil.rmtree(unfinished)
         owner = self._account()
         account.give(self.directory, owner)
-        arguments = (*configuration.INITDB, f"--username={SUPERUSER}", "--pwfile", self._password_file)
-        outcome = self._run("initdb", "-D", unfinished, *arguments)
+        arguments = (*configuration.initdb(self._major), f"--username={SUPERUSER}", "--pwfile")
+        outcome = self._run("initdb", "-D", unfinished, *arguments, self._password_file)
         if outcome.code != 0:
             raise OperatorError(
                 f"initdb could not create {self.files}: {outcome.output[-_LOG_TAIL_CHARACTERS_MAX:]}",

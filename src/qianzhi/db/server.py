@@ -27,6 +27,9 @@ _POOL_IDLE_SECONDS_MAX = 300.0
 _KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 _BUSY = ("too many", "remaining connection slots", "太多", "过多")  # of a server that otherwise answers
 
+# What of an address is true for every role; the rest (passfile, a client's certificate, options, …) is one role's own.
+_OF_THE_SERVER = ("hostaddr", "service", "sslmode", "sslrootcert", "channel_binding", "target_session_attrs")
+
 Session = Connection[tuple[object, ...]]
 
 # Whom an error concerns, by SQLSTATE or its class; the longest match counts. Anything else is for an operator.
@@ -54,7 +57,7 @@ _REMEDIES: Mapping[type[QianzhiError], str] = {
 def dsn_for(
     *,
     host: str,
-    port: int,
+    port: int | None,
     database: str,
     user: str,
     password: str | None = None,
@@ -63,8 +66,28 @@ def dsn_for(
     """Write a libpq URI, every part percent-encoded; `options` are further libpq parameters."""
     name = quote(user, safe="") + (f":{quote(password, safe='')}" if password is not None else "")
     place = f"[{host}]" if ":" in host else quote(host, safe="")
+    place += f":{port}" if port is not None else ""
     query = f"?{urlencode(options, quote_via=quote)}" if options else ""
-    return f"postgresql://{name}@{place}:{port}/{quote(database, safe='')}{query}"
+    return f"postgresql://{name}@{place}/{quote(database, safe='')}{query}"
+
+
+def dsn_of_role(dsn: str, user: str, password: str) -> str:
+    """Write the libpq URI by which another role reaches the same database; nothing of the first one's stands in it."""
+    given = {name: str(value) for name, value in conninfo_to_dict(dsn).items()}
+    options = {name: given[name] for name in _OF_THE_SERVER if name in given}
+    host = given.get("host", "")
+    if "," in host or "," in given.get("port", ""):  # several servers, which a URI names among its options
+        options |= {name: given[name] for name in ("host", "port") if name in given}
+        host = ""
+    port = given.get("port")
+    return dsn_for(
+        host=host,
+        port=int(port) if port and "port" not in options else None,
+        database=given.get("dbname") or ("" if "service" in given else given.get("user", user)),
+        user=user,
+        password=password,
+        options=options,
+    )
 
 
 def connect(

@@ -10,7 +10,7 @@ from qianzhi import regulators
 from qianzhi.codes.domain import domain
 from qianzhi.codes.mapping import CodeMap, parse_code_map
 from qianzhi.db.embedded import Cluster
-from qianzhi.db.server import dsn_for
+from qianzhi.db.server import dsn_for, dsn_of_role
 from qianzhi.errors import ConfigurationError
 from qianzhi.gateway.backoff import Backoff
 from qianzhi.gateway.destination import Destination, Workplace
@@ -60,20 +60,44 @@ def owner_dsn(home: Home, settings: Settings) -> str:
     database = settings.gateway.database
     if database.dsn is not None:
         return database.dsn
-    return role_dsn(home, settings, OWNER)
+    return _embedded_dsn(settings, OWNER, _password(home, OWNER))
+
+
+def roles(settings: Settings) -> list[str]:
+    """Return the roles whose passwords are on file: the senders, and the owner where the database is ours."""
+    senders = [regulators.regulator(key).sender for key in served(settings)]
+    return senders if settings.gateway.database.dsn is not None else [*senders, OWNER]
 
 
 def role_dsn(home: Home, settings: Settings, role: str) -> str:
-    """Return a role's address of the embedded database, password included."""
+    """
+    Return a role's address of the gateway's database, password included.
+
+    Raises ConfigurationError for a role that is not one of `roles`.
+    """
+    if role not in roles(settings):
+        raise ConfigurationError(
+            f"The gateway has no role {role}.", remedy=f"Name one of: {', '.join(roles(settings)) or 'none'}."
+        )
+    password, site = _password(home, role), settings.gateway.database.dsn
+    if site is None:
+        return _embedded_dsn(settings, role, password)
+    return dsn_of_role(site, role, password)
+
+
+def _embedded_dsn(settings: Settings, role: str, password: str) -> str:
+    port = settings.gateway.database.port
+    return dsn_for(host="127.0.0.1", port=port, database=DATABASE, user=role, password=password)
+
+
+def _password(home: Home, role: str) -> str:
     file = password_file(home, role)
     try:
-        password = file.read_text(encoding="utf-8").strip()
+        return file.read_text(encoding="utf-8").strip()
     except FileNotFoundError as error:
         raise ConfigurationError(
             f"There is no password of the role {role} in {file.parent}.", remedy="Run `qianzhi gateway init`."
         ) from error
-    port = settings.gateway.database.port
-    return dsn_for(host="127.0.0.1", port=port, database=DATABASE, user=role, password=password)
 
 
 def password_file(home: Home, role: str) -> Path:
@@ -131,7 +155,17 @@ def _destination(home: Home, settings: Settings, name: str, said: settings_of.De
 
 
 def _opener(regulator: Regulator, said: settings_of.Destination, name: str) -> Callable[[], Door]:
-    credential = _credential(said, name)
+    opener: Callable[[], Door] = partial(
+        regulators.adapter(regulator.key, "deliver").open_door,
+        said.url,
+        _credential(said, name),
+        tls_context(said, name),
+    )
+    return opener
+
+
+def tls_context(said: settings_of.Destination, name: str) -> ssl.SSLContext:
+    """Return whom a destination's settings trust: the machine's authorities and the one named."""
     context = ssl.create_default_context()
     if said.ca_file is not None:
         try:
@@ -141,10 +175,7 @@ def _opener(regulator: Regulator, said: settings_of.Destination, name: str) -> C
                 f"The certificate authority of the destination {name} cannot be read: {error.strerror}.",
                 remedy="Correct ca_file in qianzhi.toml.",
             ) from error
-    opener: Callable[[], Door] = partial(
-        regulators.adapter(regulator.key, "deliver").open_door, said.url, credential, context
-    )
-    return opener
+    return context
 
 
 def _credential(said: settings_of.Destination, name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qianzhi.db.server import connect
+from qianzhi.errors import ConfigurationError
 from qianzhi.gateway.cycle import PATIENCE_SECONDS, Dispatcher, recover
 from qianzhi.ledger.batches import CycleKind
 from qianzhi.runtime import clock
@@ -28,7 +29,7 @@ def backfill(
     Let history arrive in steps and settle each step; return how many rows moved.
 
     The ledger remembers what went, so it can be broken off anywhere and called again. Ends early when the
-    destination cannot be reached.
+    destination cannot be reached. Raises ConfigurationError for a dataset that is switched off.
     """
     limit = max(1, int(rows_per_second * STEP_SECONDS))
     moved = 0
@@ -36,6 +37,11 @@ def backfill(
         Dispatcher(workplace, destination) as dispatcher,
         connect(workplace.dsn, application="qianzhi backfill") as connection,
     ):
+        if dataset is not None and dataset not in {lane.dataset for lane in dispatcher.lanes}:
+            raise ConfigurationError(
+                f"The dataset {dataset} is switched off towards {destination.name}.",
+                remedy="Add it to submit in qianzhi.toml, and repeat `qianzhi gateway init`.",
+            )
         for lane in dispatcher.lanes:
             if dataset not in {None, lane.dataset}:
                 continue

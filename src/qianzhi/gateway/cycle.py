@@ -23,6 +23,7 @@ from qianzhi.gateway.reader import Reader
 from qianzhi.gateway.seal import NO_KEYS, Chunk, Sealed, Sealer, Span
 from qianzhi.ledger import arrivals, batches, findings, held, lanes
 from qianzhi.ledger.batches import Cycle, CycleKind, RowOutcome
+from qianzhi.ledger.lanes import Mode
 from qianzhi.runtime import clock
 
 if TYPE_CHECKING:
@@ -98,8 +99,8 @@ class Dispatcher:
 
     @property
     def lanes(self) -> list[Lane]:
-        """The destination's lanes, parents first."""
-        return self._crew.lanes
+        """The destination's lanes that are not off, parents first."""
+        return [lane for lane in self._crew.lanes if lane.mode is not Mode.OFF]
 
     def advance(
         self,
@@ -134,15 +135,19 @@ class Dispatcher:
             return done
 
     def resume(self, *, note: Note = silent) -> Advance:
-        """Finish what was sealed before and is due for another attempt; take nothing new."""
-        postponed = set()
+        """Finish what was sealed before and is due for another attempt, and what was broken off; take nothing new."""
+        session, postponed = self._crew.session, set()
         with _told(), ExitStack() as stack:
-            for lane in self.lanes:
-                if stack.enter_context(lanes.locked(self._crew.session, lane)):
+            mine = [lane for lane in self._crew.lanes if stack.enter_context(lanes.locked(session, lane))]
+            for lane in mine:
+                if lane.mode is not Mode.OFF:
                     run = LaneRun(self._crew, lane, note)
                     run.finish_sealed()
                     if run.postponed:
                         postponed.add(lane.dataset)
+            if len(mine) == len(self._crew.lanes):  # nobody else can be at a cycle
+                batches.finish_broken_off(session, self._crew.destination.name, now=clock.now())
+                session.commit()
         return Advance(postponed=frozenset(postponed))
 
     def backstop(self, *, patience_seconds: float = 0.0) -> int:
@@ -161,7 +166,7 @@ class Dispatcher:
         session = self._crew.session
         with ExitStack() as stack:
             if all(stack.enter_context(lanes.locked(session, lane)) for lane in lanes.every(session)):
-                self._crew.workplace.spool.sweep(batches.promised(session))
+                self._crew.workplace.spool.sweep(batches.sealed_ids(session), before=clock.now())
 
     def _open(self, kind: CycleKind, cut_off: datetime, destination_id: int) -> Cycle:
         now, session = clock.now(), self._crew.session
@@ -281,7 +286,11 @@ class LaneRun:
         except OperatorError as error:  # it must not stop the other lanes
             self._session.rollback()
             batches.note_attempt(
-                self._session, batch.batch_id, attempted_at=now, took_seconds=0.0, outcome=f"OperatorError: {error.what}"
+                self._session,
+                batch.batch_id,
+                attempted_at=now,
+                took_seconds=0.0,
+                outcome=f"OperatorError: {error.what}",
             )
             self._session.commit()
             log.exception("gateway:batch:damaged", batch=str(batch.batch_id))
@@ -356,7 +365,9 @@ def backstop(session: Session, lane: Lane, destination: Destination, *, patience
     """Let staged rows arrive that the ledger has never heard of; return how many. Commits in bounded steps."""
     after, found = 0, 0
     while True:
-        missed = recover(session, lane, destination, after=after, limit=BACKSTOP_ROWS, patience_seconds=patience_seconds)
+        missed = recover(
+            session, lane, destination, after=after, limit=BACKSTOP_ROWS, patience_seconds=patience_seconds
+        )
         if missed.is_empty():
             return found
         after, found = int(missed["row_id"][-1]), found + missed.height

@@ -90,7 +90,7 @@ class Courier:
                 failed = sealed.batch.attempt_count + attempt
                 pause = self._destination.backoff.pause_seconds(failed, self._random)
                 self._note(sealed.batch, begun_at, begun, error, begun_at + timedelta(seconds=pause))
-                if isinstance(error, OperatorError) and sealed.batch.ruleset != self._destination.regulator.digest:
+                if isinstance(error, OperatorError) and self._is_stale(sealed):
                     return self._reseal(sealed, sealer, parts=1)
                 if isinstance(error, OperatorError) or pause > WAIT_SECONDS_MAX:
                     return Delivery(Delivered.POSTPONED)
@@ -142,12 +142,26 @@ class Courier:
         self._connection.commit()
         log.warning("gateway:batch:not_delivered", batch=str(batch.batch_id), what=error.what, remedy=error.remedy)
 
+    def _is_stale(self, sealed: Sealed) -> bool:
+        """
+        Tell whether a batch can never be taken as it is: sealed under other rules, or while our clock ran ahead.
+
+        Only where the destination says that it does not hold it: an attempt without an answer may have got there.
+        """
+        manifest = sealed.manifest
+        if manifest.ruleset == self._destination.regulator.digest and manifest.as_of <= clock.local_now():
+            return False
+        try:
+            return not self.door.holds(manifest)
+        except (RetryableError, OperatorError, SenderError):
+            return False
+
     def _reseal(self, sealed: Sealed, sealer: Sealer, *, parts: int) -> Delivery:
         """
         Go on in other batches.
 
-        In halves with what the destination cannot take whole; whole with what was sealed under rules that it no
-        longer holds. A single row that it cannot take stands aside.
+        In halves with what the destination cannot take whole; whole with what is stale. A single row that it cannot
+        take stands aside.
         """
         if sealed.batch.row_count < parts:
             return self._quarantine(sealed)
@@ -158,7 +172,7 @@ class Courier:
                 sealer.seal_rows(
                     part,
                     rows,
-                    sealed.manifest.as_of,
+                    min(sealed.manifest.as_of, clock.local_now()),
                     sealed.batch.cycle_id,
                     self.door,
                     split_from=sealed.batch.batch_id,

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
+import ssl
 from dataclasses import asdict, dataclass
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
+
+import httpx
+from cryptography import x509
 
 from qianzhi.db import migrate
 from qianzhi.db.server import Session, connect
 from qianzhi.errors import QianzhiError
 from qianzhi.gateway import assembly
 from qianzhi.ledger import tally
+from qianzhi.runtime import clock
 from qianzhi.runtime.home import End
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from qianzhi.runtime.home import Home
-    from qianzhi.runtime.settings import Settings
+    from qianzhi.runtime.settings import Destination, ImageFolder, Settings
 
 FREE_BYTES_MIN = 5 * 2**30
+FREE_BYTES_GOOD = 20 * 2**30  # below, somebody should know before it is too late
 CONNECT_SECONDS = 5.0
+CLOCK_SECONDS_MAX = 300.0  # that two clocks may be apart
+EXPIRY_DAYS = 30  # before the end of a certificate somebody should know
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -53,10 +65,19 @@ def examine(home: Home, settings: Settings) -> Iterator[Diagnosis]:
     """Yield one diagnosis after the other; nothing is changed and no row is sent."""
     yield _disk(home)
     yield _listening(settings)
+    yield _guarded("port", partial(_port, home, settings))
+    for name, folder in settings.gateway.images.items():
+        yield _images(f"images {name}", folder)
     yield _guarded("database", partial(_database, home, settings))
     yield _guarded("ledger", partial(_ledger, home, settings))
-    for name in settings.gateway.destinations:
-        yield _guarded(f"destination {name}", partial(_destination, home, settings, name))
+    if not settings.gateway.destinations:
+        yield Diagnosis(
+            "destination", Health.ILL, "None is set up.", "Run `qianzhi gateway init --hub <https address>`."
+        )
+    for name, said in settings.gateway.destinations.items():
+        yield from _guarded_all(f"destination {name}", _destination(home, settings, name))
+        if said.ca_file is not None:
+            yield _guarded(f"authority of {name}", partial(_authority, said, name))
         yield _guarded(f"deliveries to {name}", partial(_deliveries, home, settings, name))
 
 
@@ -67,12 +88,59 @@ def _guarded(name: str, look: Callable[[], Diagnosis]) -> Diagnosis:
         return Diagnosis(name, Health.ILL, error.what, error.remedy)
 
 
+def _guarded_all(name: str, looks: Iterator[Diagnosis]) -> Iterator[Diagnosis]:
+    try:
+        yield from looks
+    except QianzhiError as error:
+        yield Diagnosis(name, Health.ILL, error.what, error.remedy)
+
+
 def _disk(home: Home) -> Diagnosis:
     free = shutil.disk_usage(home.end(End.GATEWAY).root).free
     what = f"{free // 2**30} GiB are free on the disk of the data directory."
-    if free >= FREE_BYTES_MIN:
+    if free >= FREE_BYTES_GOOD:
         return Diagnosis("disk", Health.WELL, what)
+    if free >= FREE_BYTES_MIN:
+        return Diagnosis("disk", Health.NOTE, what, f"Make room before it is less than {FREE_BYTES_MIN // 2**30} GiB.")
     return Diagnosis("disk", Health.ILL, what, f"Keep at least {FREE_BYTES_MIN // 2**30} GiB free.")
+
+
+def _port(home: Home, settings: Settings) -> Diagnosis:
+    """Look whether something else has the port of the embedded PostgreSQL."""
+    cluster, port = assembly.cluster(home, settings), settings.gateway.database.port
+    if cluster is None:
+        return Diagnosis("port", Health.WELL, "The database is the site's own.")
+    if cluster.running():
+        return Diagnosis("port", Health.WELL, f"The embedded PostgreSQL has port {port}.")
+    if _is_taken(port):
+        return Diagnosis(
+            "port",
+            Health.ILL,
+            f"The embedded PostgreSQL does not run, and something else has its port {port}.",
+            "Stop that, or choose another port: `qianzhi gateway init --port <port>`.",
+        )
+    return Diagnosis(
+        "port", Health.NOTE, f"Port {port} is free: the embedded PostgreSQL does not run.", "Run `qianzhi gateway run`."
+    )
+
+
+def _is_taken(port: int) -> bool:
+    try:
+        socket.create_connection((LOOPBACK[0], port), timeout=CONNECT_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def _images(name: str, said: ImageFolder) -> Diagnosis:
+    if said.folder.is_dir() and os.access(said.folder, os.R_OK | os.X_OK):
+        return Diagnosis(name, Health.WELL, f"{said.folder} can be read.")
+    return Diagnosis(
+        name,
+        Health.ILL,
+        f"{said.folder} is no folder that this account can read.",
+        "Mount it, give this account the right to read it, or correct it in qianzhi.toml.",
+    )
 
 
 def _listening(settings: Settings) -> Diagnosis:
@@ -106,29 +174,81 @@ def _ledger(home: Home, settings: Settings) -> Diagnosis:
     return Diagnosis("ledger", Health.ILL, f"{len(waiting)} upgrade steps wait.", "Run `qianzhi gateway init`.")
 
 
-def _destination(home: Home, settings: Settings, name: str) -> Diagnosis:
-    said = settings.gateway.destinations[name]
+def _destination(home: Home, settings: Settings, name: str) -> Iterator[Diagnosis]:
+    said, title = settings.gateway.destinations[name], f"destination {name}"
     if not said.enabled:
-        return Diagnosis(f"destination {name}", Health.NOTE, "It is switched off.", "Set enabled when it should go on.")
+        yield Diagnosis(title, Health.NOTE, "It is switched off.", "Set enabled when it should go on.")
+        return
     assembly.destination(home, settings, name).open_door().close()
-    host, port = _address(said.url)
+    begun_at = clock.now()
     try:
-        socket.create_connection((host, port), timeout=CONNECT_SECONDS).close()
-    except OSError as error:
+        answer = httpx.head(said.url, verify=assembly.tls_context(said, name), timeout=CONNECT_SECONDS, trust_env=False)
+    except httpx.HTTPError as error:
+        yield _unreached(title, error)
+        return
+    yield Diagnosis(title, Health.WELL, "It can be reached.")
+    if (told_at := _instant(answer.headers.get("date", ""))) is not None:
+        yield _clock(name, told_at, begun_at)
+
+
+def _unreached(title: str, error: httpx.HTTPError) -> Diagnosis:
+    if any(isinstance(each, ssl.SSLCertVerificationError) for each in _causes(error)):
         return Diagnosis(
-            f"destination {name}",
+            title,
             Health.ILL,
-            f"It cannot be reached ({type(error).__name__}).",
-            "Check its address, the VPN and the firewall; rows wait meanwhile and nothing is lost.",
+            "It answers with a certificate that is not trusted here, or is of another name or time.",
+            "Check the host name in url, ca_file, and this machine's clock.",
         )
-    return Diagnosis(f"destination {name}", Health.WELL, "It can be reached.")
+    return Diagnosis(
+        title,
+        Health.ILL,
+        f"It cannot be reached ({type(error).__name__}).",
+        "Check its address, the VPN and the firewall; rows wait meanwhile and nothing is lost.",
+    )
 
 
-def _address(url: str) -> tuple[str, int]:
-    from urllib.parse import urlsplit
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
-    parts = urlsplit(url)
-    return parts.hostname or "", parts.port or 443
+
+def _instant(text: str) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
+
+
+def _clock(name: str, told_at: datetime, begun_at: datetime) -> Diagnosis:
+    """Compare the clock of a destination with ours, which may have gone on while it answered."""
+    apart = max((begun_at - told_at).total_seconds(), (told_at - clock.now()).total_seconds(), 0.0)
+    if apart <= CLOCK_SECONDS_MAX:
+        return Diagnosis(f"clock of {name}", Health.WELL, "This machine's clock and that of the destination agree.")
+    return Diagnosis(
+        f"clock of {name}",
+        Health.ILL,
+        f"This machine's clock and that of the destination are {apart / 60:.0f} minutes apart.",
+        "Let both follow a time server (NTP); a batch that seems to come from the future is refused.",
+    )
+
+
+def _authority(said: Destination, name: str) -> Diagnosis:
+    """Look when the first of the certificates in ca_file ends. When a credential ends only the destination knows."""
+    title = f"authority of {name}"
+    try:
+        held = x509.load_pem_x509_certificates(said.ca_file.read_bytes() if said.ca_file else b"")
+    except (OSError, ValueError):
+        return Diagnosis(title, Health.ILL, f"{said.ca_file} holds no certificate.", "Correct ca_file in qianzhi.toml.")
+    ends_at = min(each.not_valid_after_utc for each in held)
+    remedy = "Ask the destination's operator for the new one, and name it as ca_file."
+    if ends_at <= clock.now():
+        return Diagnosis(title, Health.ILL, f"It ended on {ends_at:%Y-%m-%d}.", remedy)
+    if ends_at - clock.now() < timedelta(days=EXPIRY_DAYS):
+        return Diagnosis(title, Health.NOTE, f"It ends on {ends_at:%Y-%m-%d}.", remedy)
+    return Diagnosis(title, Health.WELL, f"It is valid until {ends_at:%Y-%m-%d}.")
 
 
 def _deliveries(home: Home, settings: Settings, name: str) -> Diagnosis:

@@ -32,10 +32,12 @@ def health(home: Home, workplace: Workplace, destinations: list[Destination]) ->
         with connect(workplace.dsn, application="qianzhi health", wait_seconds=DATABASE_WAIT_SECONDS) as connection:
             for destination in destinations:
                 troubles = tally.troubles(connection, destination.name)
-                cycle = tally.last_cycle(connection, destination.name)
+                last = tally.last_cycle(connection, destination.name)
+                running = tally.running_cycle(connection, destination.name)
                 report["destinations"][destination.name] = {
                     "batches_not_delivered": len(troubles),
-                    "last_cycle_finished_at": cycle["finished_at"] if cycle else None,
+                    "last_cycle_finished_at": last["finished_at"] if last else None,
+                    "running_cycle_started_at": running["started_at"] if running else None,
                 }
                 if troubles:
                     report["status"] = "delivery"

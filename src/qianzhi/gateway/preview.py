@@ -10,6 +10,7 @@ from qianzhi.checks.checker import checker
 from qianzhi.checks.findings import concat
 from qianzhi.gateway import images, staging
 from qianzhi.ledger import arrivals, lanes
+from qianzhi.ledger.lanes import Mode
 from qianzhi.runtime import clock
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ def preview(
     `session` must be in autocommit.
     """
     for lane in lanes.lanes_of(session, destination.name, destination.regulator):
+        if lane.mode is Mode.OFF:
+            continue
         dataset = destination.regulator.dataset(lane.dataset)
         found = [
             _checked(raw, workplace, destination, as_of, dataset)

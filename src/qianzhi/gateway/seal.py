@@ -201,10 +201,11 @@ class Sealer:
         """Give every row that does not go its place in the ledger."""
         lane_id, session = self.lane.lane_id, self._session
         arrivals.put(session, lane_id, taken.join(decided.deferred.to_frame(), on="row_id", how="semi"))
-        held.drop(session, lane_id, decided.superseded)
-        batches.add_outcomes(session, lane_id, decided.superseded, RowOutcome.SUPERSEDED)
+        # A row that another worker let go meanwhile is on its way again, and will get the regulator's word.
+        superseded = held.drop(session, lane_id, decided.superseded)
+        batches.add_outcomes(session, lane_id, superseded, RowOutcome.SUPERSEDED)
         batches.add_outcomes(session, lane_id, decided.nothing_to_revoke, RowOutcome.NOTHING_TO_REVOKE)
-        held.hold(session, lane_id, decided.waiting.join(taken.select("row_id", "key_text_hash"), on="row_id"))
+        held.hold(session, lane_id, decided.waiting.join(taken, on="row_id"))
 
     def _seal(self, judged: _Judged, cycle: Cycle, door: Door) -> Sealed | None:
         going, promoted = judged.triage.go, judged.triage.promoted

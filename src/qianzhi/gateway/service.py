@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from qianzhi.gateway import assembly
 from qianzhi.gateway.health import health, serve
 from qianzhi.gateway.worker import STOP_LOOK_SECONDS, Worker
-from qianzhi.runtime import collector
+from qianzhi.runtime import memory
 from qianzhi.runtime.home import End
 from qianzhi.runtime.logs import configure_logs
 from qianzhi.runtime.parts import Process, Service
@@ -54,7 +54,7 @@ def work(home: Home, settings: Settings) -> None:
     """Be the worker process."""
     follow_supervisor()
     configure_logs(WORKER_PART, home.existing(End.GATEWAY).log, settings.log)
-    collector.calm()
+    memory.calm_collector()
     with StopRequests() as stop:
         Worker(assembly.workplace(home, settings), assembly.destinations(home, settings)).run(stop)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from qianzhi.checks.state import REVOKE
+from qianzhi.errors import OperatorError
 from qianzhi.ledger import batches, findings, held, keys
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def settle(
     to something else.
     """
     batch = sealed.batch
+    _require_own_rows(sealed, receipt)
     released = 0
     if batches.settle(connection, batch, receipt, document, now=now):
         findings.record_receipt(connection, batch, receipt.findings, now=now)
@@ -43,6 +45,18 @@ def settle(
             released = held.release(connection, batch.lane_id, settled)
     connection.commit()
     return released
+
+
+def _require_own_rows(sealed: Sealed, receipt: Receipt) -> None:
+    """Refuse a receipt that speaks of other rows, rejects one twice, or has a text that no ledger can hold."""
+    named = pl.concat([receipt.rejected, receipt.findings["row_id"]]).unique()
+    has_nul = receipt.findings.select(pl.col(pl.String).str.contains("\x00", literal=True).any()).row(0)
+    is_sound = named.is_in(sealed.rows["row_id"].implode()).all() and not receipt.rejected.is_duplicated().any()
+    if not is_sound or any(has_nul):
+        raise OperatorError(
+            f"The receipt of batch {sealed.batch.batch_id} says what cannot be said of its rows.",
+            remedy="Tell the destination's operator; the batch stays sealed and is sent again.",
+        )
 
 
 def settled_states(rows: pl.DataFrame, rejected: pl.Series) -> pl.DataFrame:

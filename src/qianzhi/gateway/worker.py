@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -32,7 +31,6 @@ NIGHTLY_TICK_SECONDS = 20
 RESUME_TICK_SECONDS = 15
 LISTEN_SECONDS = 5.0  # a notification that was lost with its session costs at most this
 RECOVER_SECONDS = 2.0
-ORPHAN_SECONDS = 86_400.0  # bytes without a promise are that old before they are taken for a crash's
 STOP_LOOK_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
@@ -78,17 +76,10 @@ class Worker:
         with Dispatcher(self._workplace, destination) as dispatcher:
             missed = dispatcher.backstop()
             done = dispatcher.advance(CycleKind.NIGHTLY, cut_off)
-        self._tidy()
         log.info("gateway:cycle:ran", destination=destination.name, rows=done.moved_count, missing=missed)
 
-    def _tidy(self) -> None:
-        """Remove sealed bytes that nobody promised to send: what a crash between file and commit left."""
-        with connect(self._workplace.dsn, application="qianzhi worker") as session:
-            promised = batches.sealed_ids(session)
-        self._workplace.spool.sweep(promised, before=clock.now() - timedelta(seconds=ORPHAN_SECONDS))
-
     def resume(self, destination: Destination) -> None:
-        """Finish what waits for another attempt."""
+        """Finish what waits for another attempt, and what was broken off."""
         if self._has_open(destination):
             with Dispatcher(self._workplace, destination) as dispatcher:
                 dispatcher.resume()
@@ -101,7 +92,7 @@ class Worker:
 
     def _has_open(self, destination: Destination) -> bool:
         with connect(self._workplace.dsn, application="qianzhi worker") as connection:
-            return batches.has_due(
+            return batches.has_broken_off(connection, destination.name) or batches.has_due(
                 connection, destination.name, now=clock.now(), pause_seconds_max=destination.backoff.max_seconds
             )
 

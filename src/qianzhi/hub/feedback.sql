@@ -1,7 +1,7 @@
 -- name: log
 -- The validation log of an institution: one line a batch, the newest first.
 SELECT
-    batch_id, received_at::date AS received_on, received_at::time(0) AS received_time, dataset,
+    batch_id, received_at::date AS received_on, date_trunc('second', received_at)::time AS received_time, dataset,
     row_count AS submitted, accepted_count AS succeeded, rejected_count AS failed
 FROM qianzhi.batches
 WHERE institution_id = %(institution_id)s
@@ -50,8 +50,9 @@ LIMIT %(count)s;
 -- name: log_of_all
 -- The validation log of every institution: one line a batch, the newest first.
 SELECT
-    b.received_at::date AS received_on, b.received_at::time(0) AS received_time, i.regulator, i.code AS institution,
-    b.dataset, b.row_count AS submitted, b.accepted_count AS succeeded, b.rejected_count AS failed,
+    b.received_at::date AS received_on, date_trunc('second', b.received_at)::time AS received_time,
+    i.regulator, i.code AS institution, b.dataset,
+    b.row_count AS submitted, b.accepted_count AS succeeded, b.rejected_count AS failed,
     b.batch_id::text AS batch_id
 FROM qianzhi.batches AS b
 JOIN qianzhi.institutions AS i USING (institution_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -13,18 +15,19 @@ from qianzhi.db.server import connect, pool
 from qianzhi.errors import QianzhiError
 from qianzhi.hub import assembly, watch
 from qianzhi.regulators import regulator
-from qianzhi.runtime import clock, collector
-from qianzhi.runtime.certificates import is_renewal_due
+from qianzhi.runtime import clock, memory
+from qianzhi.runtime.certificates import is_renewal_due, shown_fingerprint
 from qianzhi.runtime.home import End, Home
 from qianzhi.runtime.logs import configure_logs
 from qianzhi.runtime.parts import Process, Service
 from qianzhi.runtime.server import serve
 from qianzhi.runtime.sources import load_settings
 from qianzhi.runtime.stopping import StopRequests, follow_supervisor
-from qianzhi.runtime.supervisor import Supervisor
+from qianzhi.runtime.supervisor import Supervisor, read_states
 
 if TYPE_CHECKING:
     from qianzhi.hub.gate import Gate
+    from qianzhi.runtime.certificates import Identity
     from qianzhi.runtime.parts import Part
     from qianzhi.runtime.settings import Settings
 
@@ -32,6 +35,8 @@ DATABASE_PART: Final = "postgresql"
 INTAKE_PART: Final = "intake"
 WATCH_PART: Final = "watch"
 WATCH_SECONDS: Final = 60.0
+LOOPBACK: Final = "127.0.0.1"
+ANYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104  (compared, never bound)
 STATEMENT_SECONDS_MAX: Final = 100.0
 SESSION_SECONDS_MAX: Final = 10.0
 """How long a request waits for a session before it is told to come again."""
@@ -93,7 +98,7 @@ def open_intake(home: str) -> Gate:
         limits=assembly.limits(settings),
         kinds=assembly.kinds(settings),
     )
-    collector.calm()
+    memory.calm_collector()
     return build(desk)
 
 
@@ -114,9 +119,25 @@ def look(home: Home, settings: Settings) -> None:
             for key in assembly.regulators(settings):
                 watch.tick(session, regulator(key), clock.now())
                 session.commit()
-        shown = assembly.identity(home, settings, clock.now())
+        wanted = assembly.identity(home, settings, clock.now())
     except QianzhiError:
         log.exception("watch:look:failed")
         return
-    if is_renewal_due(shown, now=clock.now()):
-        log.warning("watch:certificate:ending", due_at=shown.expires_at)
+    if is_renewal_due(wanted, now=clock.now()):
+        log.warning("watch:certificate:ending", due_at=wanted.expires_at)
+    _let_intake_show(wanted, home, settings)
+
+
+def _let_intake_show(wanted: Identity, home: Home, settings: Settings) -> None:
+    """
+    Let the intake replace its workers one by one when it shows another certificate than the files hold.
+
+    Its own was renewed, or the site put a new one into its place. Windows knows no such signal: there the hub is
+    restarted by people.
+    """
+    intake = settings.hub.intake
+    shown = shown_fingerprint(LOOPBACK if intake.listen in ANYWHERE else intake.listen, intake.port)
+    pid = next((part.pid for part in read_states(home.end(End.HUB).run) if part.name == INTAKE_PART), None)
+    if sys.platform != "win32" and shown not in {None, wanted.fingerprint} and pid is not None:
+        log.info("watch:certificate:changed", pid=pid)
+        os.kill(pid, signal.SIGHUP)

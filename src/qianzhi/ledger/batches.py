@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -76,6 +77,12 @@ class Batch:
     digest: bytes
     attempt_count: int = 0
     next_attempt_at: datetime | None = None
+
+    def is_due(self, now: datetime, pause_seconds_max: float) -> bool:
+        """Tell whether it may be tried now. A pause longer than any we make was reckoned by a clock that ran ahead."""
+        if self.next_attempt_at is None:
+            return True
+        return not 0 < (self.next_attempt_at - now).total_seconds() <= pause_seconds_max
 
 
 def seal(
@@ -199,15 +206,31 @@ def finish_cycle(session: psycopg.Connection, cycle: Cycle, *, now: datetime) ->
     session.execute(_SQL.finish_cycle, {"cycle_id": cycle.cycle_id, "finished_at": now})
 
 
+def has_broken_off(session: psycopg.Connection, destination: str) -> bool:
+    """Tell whether a destination has a cycle that `finish_broken_off` would close, if nobody is at it."""
+    row = session.execute(_SQL.has_broken_off, {"destination": destination}).fetchone()
+    return bool(row and row[0])
+
+
+def finish_broken_off(session: psycopg.Connection, destination: str, *, now: datetime) -> int:
+    """
+    Close the cycles that nobody goes on with and that have no open batch; return how many.
+
+    Only for a session that holds every lane of the destination, so that none of them is under way.
+    """
+    return session.execute(_SQL.finish_broken_off, {"destination": destination, "finished_at": now}).rowcount
+
+
 def last_nightly_cut_off(session: psycopg.Connection, destination: str, *, now: datetime) -> datetime | None:
     """Return the newest cut-off that a nightly cycle of a destination has worked through, as far as `now` believes."""
     row = session.execute(_SQL.last_nightly_cut_off, {"destination": destination, "now": now}).fetchone()
     return row[0] if row else None
 
 
-def has_due(session: psycopg.Connection, destination: str, *, now: datetime) -> bool:
-    """Tell whether a sealed batch of a destination is due for another attempt."""
-    row = session.execute(_SQL.has_due, {"destination": destination, "now": now}).fetchone()
+def has_due(session: psycopg.Connection, destination: str, *, now: datetime, pause_seconds_max: float) -> bool:
+    """Tell whether a sealed batch of a destination is due for another attempt, as `Batch.is_due` has it."""
+    parameters = {"destination": destination, "now": now, "latest": now + timedelta(seconds=pause_seconds_max)}
+    row = session.execute(_SQL.has_due, parameters).fetchone()
     return bool(row and row[0])
 
 

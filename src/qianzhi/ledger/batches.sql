@@ -66,6 +66,33 @@ LIMIT 1
 -- Close a cycle.
 UPDATE qianzhi.cycles SET finished_at = %(finished_at)s WHERE cycle_id = %(cycle_id)s
 
+-- name: has_broken_off
+-- Whether a destination has a cycle that `finish_broken_off` would close, if nobody is at it.
+SELECT EXISTS (
+    SELECT FROM qianzhi.cycles JOIN qianzhi.destinations USING (destination_id)
+    WHERE name = %(destination)s AND finished_at IS NULL
+      AND (kind <> 'nightly' OR EXISTS (
+          SELECT FROM qianzhi.cycles AS later
+          WHERE later.destination_id = cycles.destination_id AND later.kind = 'nightly'
+            AND later.cut_off > cycles.cut_off AND later.finished_at IS NOT NULL))
+      AND NOT EXISTS (
+          SELECT FROM qianzhi.batches JOIN qianzhi.lanes USING (lane_id)
+          WHERE batches.cycle_id = cycles.cycle_id AND state = 'sealed' AND mode <> 'off'))
+
+-- name: finish_broken_off
+-- Close the cycles of a destination that were broken off, once no batch of theirs is open. A nightly one is gone on
+-- with by its own tick, for rows that it has not taken are still to go with it, until a later one has taken them.
+UPDATE qianzhi.cycles SET finished_at = %(finished_at)s
+FROM qianzhi.destinations
+WHERE destinations.destination_id = cycles.destination_id AND name = %(destination)s AND finished_at IS NULL
+  AND (kind <> 'nightly' OR EXISTS (
+      SELECT FROM qianzhi.cycles AS later
+      WHERE later.destination_id = cycles.destination_id AND later.kind = 'nightly'
+        AND later.cut_off > cycles.cut_off AND later.finished_at IS NOT NULL))
+  AND NOT EXISTS (
+      SELECT FROM qianzhi.batches JOIN qianzhi.lanes USING (lane_id)
+      WHERE batches.cycle_id = cycles.cycle_id AND state = 'sealed' AND mode <> 'off')
+
 -- name: last_nightly_cut_off
 -- The newest cut-off that a nightly cycle of a destination has worked through to its end. One that lies ahead comes
 -- from a time when the clock was wrong, and must not hide those that came after it.
@@ -80,6 +107,8 @@ SELECT EXISTS (
     SELECT FROM qianzhi.batches
     JOIN qianzhi.lanes USING (lane_id)
     JOIN qianzhi.destinations USING (destination_id)
-    WHERE name = %(destination)s AND state = 'sealed'
-      AND coalesce((SELECT max(next_attempt_at) FROM qianzhi.attempts
-                    WHERE attempts.batch_id = batches.batch_id), '-infinity') <= %(now)s)
+    CROSS JOIN LATERAL (
+        SELECT max(next_attempt_at) AS next_attempt_at FROM qianzhi.attempts
+        WHERE attempts.batch_id = batches.batch_id) AS last
+    WHERE name = %(destination)s AND state = 'sealed' AND lanes.mode <> 'off'
+      AND (last.next_attempt_at IS NULL OR last.next_attempt_at <= %(now)s OR last.next_attempt_at > %(latest)s))

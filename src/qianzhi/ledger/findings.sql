@@ -1,6 +1,10 @@
 -- name: known
--- Which findings a batch has on record already.
-SELECT row_id, code, field FROM qianzhi.findings WHERE batch_id = %(batch_id)s
+-- Which findings the rows of a batch have on record already, be it of the batch that it was split from.
+SELECT f.row_id, f.code, f.field
+FROM qianzhi.batches AS b
+JOIN qianzhi.findings AS f
+    ON f.lane_id = b.lane_id AND f.row_id BETWEEN lower(b.row_ids) AND upper(b.row_ids) AND f.row_id <@ b.row_ids
+WHERE b.batch_id = %(batch_id)s
 
 -- name: open
 -- Findings on record, and what held rows wait for.

@@ -22,6 +22,7 @@ HELD = pl.Schema(
         "key_hash": pl.Int64,
         "key_check": pl.Int64,
         "key_text_hash": pl.Int64,
+        "arrived_us": pl.Int64,
         "code": pl.String,  # of the reference that is not met
         "field": pl.String,
         "value": pl.String,
@@ -50,10 +51,12 @@ def held_of(session: Session, lane_id: int, keys: pl.DataFrame) -> pl.DataFrame:
     return found.join(keys, on=KEY, how="semi")
 
 
-def drop(session: Session, lane_id: int, row_ids: pl.Series) -> None:
-    """Stop holding rows that something else settles."""
-    if row_ids.len():
-        session.execute(_SQL.drop, {"lane_id": lane_id, "row_ids": row_ids.to_list()})
+def drop(session: Session, lane_id: int, row_ids: pl.Series) -> pl.Series:
+    """Stop holding rows that something else settles; return those that were not released meanwhile."""
+    if not row_ids.len():
+        return row_ids
+    dropped = session.execute(_SQL.drop, {"lane_id": lane_id, "row_ids": row_ids.to_list()}).fetchall()
+    return pl.Series("row_id", [row_id for (row_id,) in dropped], dtype=pl.Int64)
 
 
 def release(session: Session, lane_id: int, settled: pl.DataFrame) -> int:

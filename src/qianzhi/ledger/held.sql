@@ -1,14 +1,14 @@
 -- name: hold
 -- Let rows wait for another row to be accepted.
 INSERT INTO qianzhi.held
-    (lane_id, row_id, key_hash, key_check, key_text_hash, code, field, value,
+    (lane_id, row_id, key_hash, key_check, key_text_hash, arrived_at, code, field, value,
      wants_lane_id, wants_key_hash, wants_key_check, wants)
-SELECT %(lane_id)s, row_id, key_hash, key_check, key_text_hash, code, field, value,
+SELECT %(lane_id)s, row_id, key_hash, key_check, key_text_hash, to_timestamp(arrived_us / 1000000.0), code, field, value,
     wants_lane_id, wants_key_hash, wants_key_check, wants
 FROM unnest(%(row_id)s::bigint[], %(key_hash)s::bigint[], %(key_check)s::bigint[], %(key_text_hash)s::bigint[],
-    %(code)s::text[], %(field)s::text[], %(value)s::text[], %(wants_lane_id)s::smallint[],
+    %(arrived_us)s::bigint[], %(code)s::text[], %(field)s::text[], %(value)s::text[], %(wants_lane_id)s::smallint[],
     %(wants_key_hash)s::bigint[], %(wants_key_check)s::bigint[], %(wants)s::text[])
-    AS one (row_id, key_hash, key_check, key_text_hash, code, field, value,
+    AS one (row_id, key_hash, key_check, key_text_hash, arrived_us, code, field, value,
             wants_lane_id, wants_key_hash, wants_key_check, wants)
 ON CONFLICT DO NOTHING
 
@@ -23,8 +23,8 @@ FROM qianzhi.held
 WHERE lane_id = %(lane_id)s AND key_hash = ANY(%(key_hashes)s::bigint[])
 
 -- name: drop
--- Stop holding rows that something else settles.
-DELETE FROM qianzhi.held WHERE lane_id = %(lane_id)s AND row_id = ANY(%(row_ids)s::bigint[])
+-- Stop holding rows that something else settles, and tell which were still held.
+DELETE FROM qianzhi.held WHERE lane_id = %(lane_id)s AND row_id = ANY(%(row_ids)s::bigint[]) RETURNING row_id
 
 -- name: is_wanted
 -- Whether any row waits for a row of this lane.
@@ -39,10 +39,10 @@ WITH released AS (
         AS settled (key_hash, key_check, live)
     WHERE held.wants_lane_id = %(lane_id)s AND held.wants_key_hash = settled.key_hash
       AND held.wants_key_check = settled.key_check AND (settled.live = 1 OR held.lane_id = %(lane_id)s)
-    RETURNING held.lane_id, held.row_id, held.key_text_hash, held.held_at
+    RETURNING held.lane_id, held.row_id, held.key_text_hash, held.arrived_at
 )
 INSERT INTO qianzhi.arrived (lane_id, row_id, key_text_hash, arrived_at)
-SELECT lane_id, row_id, key_text_hash, held_at FROM released
+SELECT lane_id, row_id, key_text_hash, arrived_at FROM released
 ON CONFLICT DO NOTHING
 
 -- name: sweep
@@ -52,8 +52,8 @@ WITH released AS (
     USING qianzhi.key_states AS state
     WHERE held.wants_lane_id = state.lane_id AND held.wants_key_hash = state.key_hash
       AND held.wants_key_check = state.key_check AND state.live
-    RETURNING held.lane_id, held.row_id, held.key_text_hash, held.held_at
+    RETURNING held.lane_id, held.row_id, held.key_text_hash, held.arrived_at
 )
 INSERT INTO qianzhi.arrived (lane_id, row_id, key_text_hash, arrived_at)
-SELECT lane_id, row_id, key_text_hash, held_at FROM released
+SELECT lane_id, row_id, key_text_hash, arrived_at FROM released
 ON CONFLICT DO NOTHING

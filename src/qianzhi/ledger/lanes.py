@@ -61,6 +61,14 @@ def lanes_of(connection: psycopg.Connection, name: str, regulator: Regulator) ->
     return sorted(lanes, key=lambda lane: order[lane.dataset])
 
 
+def every(connection: psycopg.Connection) -> list[Lane]:
+    """Return the lanes of all destinations."""
+    rows = connection.execute(_SQL.every).fetchall()
+    return [
+        Lane(lane_id, destination_id, key, dataset, Mode(mode)) for lane_id, destination_id, key, dataset, mode in rows
+    ]
+
+
 @contextmanager
 def locked(connection: psycopg.Connection, lane: Lane, *, patience_seconds: float = 0.0) -> Iterator[bool]:
     """

@@ -16,6 +16,10 @@ SELECT lane_id, destination_id, lanes.regulator, dataset, mode::text
 FROM qianzhi.lanes JOIN qianzhi.destinations USING (destination_id)
 WHERE name = %(name)s
 
+-- name: every
+-- The lanes of all destinations.
+SELECT lane_id, destination_id, regulator, dataset, mode::text FROM qianzhi.lanes ORDER BY lane_id
+
 -- name: lock
 -- Become the one worker of a lane, until this session ends or lets go.
 SELECT pg_try_advisory_lock(%(space)s, %(lane_id)s)

@@ -84,5 +84,10 @@ def troubles(connection: psycopg.Connection, destination: str) -> list[dict[str,
 
 
 def last_cycle(connection: psycopg.Connection, destination: str) -> dict[str, Any] | None:
-    """Return the newest cycle of a destination, or None before the first."""
+    """Return the cycle of a destination that was finished last, or None before the first."""
     return connection.cursor(row_factory=dict_row).execute(_SQL.last_cycle, {"destination": destination}).fetchone()
+
+
+def running_cycle(connection: psycopg.Connection, destination: str) -> dict[str, Any] | None:
+    """Return the newest cycle of a destination that has not come to its end, or None."""
+    return connection.cursor(row_factory=dict_row).execute(_SQL.running_cycle, {"destination": destination}).fetchone()

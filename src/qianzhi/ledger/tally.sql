@@ -28,7 +28,7 @@ GROUP BY 1, 2
 ORDER BY 1, 2
 
 -- name: troubles
--- Batches that wait for another attempt, with what went wrong last.
+-- Batches that wait for another attempt, with what went wrong last; those of lanes that are off wait for nothing.
 SELECT lanes.dataset, batches.batch_id, batches.row_count, last.outcome, last.attempted_at, last.next_attempt_at
 FROM qianzhi.batches
 JOIN qianzhi.lanes USING (lane_id)
@@ -37,14 +37,22 @@ JOIN LATERAL (
     SELECT outcome, attempted_at, next_attempt_at FROM qianzhi.attempts
     WHERE attempts.batch_id = batches.batch_id ORDER BY attempt_id DESC LIMIT 1
 ) AS last ON true
-WHERE destinations.name = %(destination)s AND batches.state = 'sealed'
+WHERE destinations.name = %(destination)s AND batches.state = 'sealed' AND lanes.mode <> 'off'
 ORDER BY batches.sealed_at
 LIMIT %(limit)s
 
 -- name: last_cycle
--- The newest cycle of a destination.
+-- The cycle of a destination that was finished last.
 SELECT kind, cut_off, started_at, finished_at FROM qianzhi.cycles
 JOIN qianzhi.destinations USING (destination_id)
-WHERE destinations.name = %(destination)s AND kind <> 'realtime'
+WHERE destinations.name = %(destination)s AND kind <> 'realtime' AND finished_at IS NOT NULL
+ORDER BY finished_at DESC, cycle_id DESC
+LIMIT 1
+
+-- name: running_cycle
+-- The newest cycle of a destination that is under way, or was broken off and is not gone on with yet.
+SELECT kind, cut_off, started_at FROM qianzhi.cycles
+JOIN qianzhi.destinations USING (destination_id)
+WHERE destinations.name = %(destination)s AND kind <> 'realtime' AND finished_at IS NULL
 ORDER BY cycle_id DESC
 LIMIT 1

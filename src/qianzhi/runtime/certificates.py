@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 AUTHORITY_DAYS = 3650
 SERVER_DAYS = 398  # the longest that browsers accept
 RENEWAL_DAYS = 30  # before its end
+ANSWER_SECONDS = 5.0
 CLOCK_SKEW = timedelta(hours=1)  # a client's clock may be behind ours
 ALWAYS_NAMED = ("localhost", "127.0.0.1")
 _COMMON_NAME_CHARACTERS_MAX = 64
@@ -77,6 +79,15 @@ def read_identity(certificate: Path, key: Path, *, authority: Path | None = None
 def is_renewal_due(identity: Identity, *, now: datetime) -> bool:
     """Tell whether a certificate ends soon: ours is then to be made anew, the site's own to be replaced by people."""
     return identity.expires_at - now < timedelta(days=RENEWAL_DAYS)
+
+
+def shown_fingerprint(host: str, port: int) -> str | None:
+    """Return the fingerprint of the certificate that a server shows now, whoever signed it; None without answer."""
+    try:
+        shown = ssl.get_server_certificate((host, port), timeout=ANSWER_SECONDS)
+    except OSError:
+        return None
+    return _fingerprint(x509.load_pem_x509_certificate(shown.encode()))
 
 
 @dataclass(frozen=True, slots=True)

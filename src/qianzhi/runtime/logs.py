@@ -34,13 +34,17 @@ if TYPE_CHECKING:
 
 LOCK_SECONDS_MAX = 1.0
 _LOUD = ("httpx", "httpcore", "asyncio", "granian.access", "apscheduler")
+_FRAME = ("timestamp", "level", "component", "event", "frames")  # what is not of the event itself
 _TRUSTED = ("_granian", "apscheduler")  # their templates hold no value of a request or of a row
 
 
-def configure_logs(component: str, folder: Path, settings: Log, *, console: TextIO | None = None) -> None:
+def configure_logs(
+    component: str, folder: Path, settings: Log, *, console: TextIO | None = None, is_command: bool = False
+) -> None:
     """
     Send the logs of this process to `<folder>/<component>.log`, and to the console if that is a terminal.
 
+    A command has a table or a sentence to print: its terminal is told warnings and errors only, in words.
     Exceptions that nobody catches are logged too, instead of being printed with the values they hold.
     Several processes may share a component. Safe to repeat, as after a fork.
     """
@@ -51,7 +55,8 @@ def configure_logs(component: str, folder: Path, settings: Log, *, console: Text
     stream = console or sys.stderr
     if stream.isatty():
         handlers.append(logging.StreamHandler(stream))
-        handlers[1].setFormatter(_Human(component))
+        handlers[1].setFormatter(_Words(component) if is_command else _Human(component))
+        handlers[1].setLevel(logging.WARNING if is_command else logging.NOTSET)
     logging.basicConfig(level=settings.level.upper(), handlers=handlers, force=True)
     logging.captureWarnings(capture=True)
     logging.raiseExceptions = False  # a full disk must not stop the work, nor print the entry that it did not take
@@ -133,6 +138,19 @@ class _Human(_Json):
         entry = {key: value for key, value in self._entry(record).items() if key != "frames"}
         entry["timestamp"] = datetime.fromtimestamp(record.created, UTC).astimezone().strftime("%H:%M:%S")
         return str(self._render(None, record.levelname, entry))
+
+
+class _Words(_Json):
+    """`Warning: gateway role not limited (role=us_pos).`, or what an error of ours says by itself."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = self._entry(record)
+        if {"what", "remedy"} <= entry.keys():
+            return f"{record.levelname.capitalize()}: {entry['what']} {entry['remedy']}"
+        event = str(entry["event"]).replace(":", " ").replace("_", " ")
+        rest = [f"{key}={value}" for key, value in entry.items() if key not in _FRAME]
+        said = f" ({', '.join(rest)})" if rest else ""
+        return f"{record.levelname.capitalize()}: {event}{said}."
 
 
 def _foreign(record: logging.LogRecord) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +18,7 @@ from qianzhi.runtime.stopping import SUPERVISOR_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
 STOP_SECONDS_MAX = 30.0
 SERVICE_LOOK_SECONDS = 2.0
@@ -84,6 +86,7 @@ class Process:
     ready: Callable[[], bool] = _at_once
     environment: Mapping[str, str] = field(default_factory=dict)
     stop_seconds_max: float = STOP_SECONDS_MAX
+    output: Path | None = None  # the file that gets what it prints; our own terminal when not set
     _child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -95,7 +98,16 @@ class Process:
         """Start the process."""
         environment = {**os.environ, **self.environment, SUPERVISOR_VARIABLE: str(os.getpid())}
         try:
-            self._child = subprocess.Popen(list(self.command), stdin=subprocess.DEVNULL, env=environment, **_OWN_GROUP)
+            with ExitStack() as stack:
+                told = stack.enter_context(self.output.open("ab")) if self.output else None
+                self._child = subprocess.Popen(
+                    list(self.command),
+                    stdin=subprocess.DEVNULL,
+                    stdout=told,
+                    stderr=told,
+                    env=environment,
+                    **_OWN_GROUP,
+                )
         except OSError as error:
             raise OperatorError(
                 f"The process {self.name} cannot be started: {error.strerror}.",

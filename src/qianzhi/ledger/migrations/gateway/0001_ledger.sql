@@ -152,10 +152,13 @@ CREATE TABLE qianzhi.held (
     wants_key_hash bigint NOT NULL,
     wants_key_check bigint NOT NULL,
     wants text NOT NULL,
+    arrived_at timestamptz NOT NULL,
     held_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (lane_id, row_id)
 );
 COMMENT ON TABLE qianzhi.held IS 'Rows that wait until another row is accepted; they go by themselves then.';
+COMMENT ON COLUMN qianzhi.held.arrived_at IS
+    'As it stood in arrived: a row that is let go belongs to the cycle that is under way, whatever its cut-off.';
 CREATE INDEX held_wants ON qianzhi.held (wants_lane_id, wants_key_hash);
 CREATE INDEX held_key ON qianzhi.held (lane_id, key_hash);
 

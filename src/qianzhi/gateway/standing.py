@@ -1,0 +1,49 @@
+"""How a destination stands: where its rows are, its last cycle, and what waits for another attempt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from qianzhi.gateway import report
+from qianzhi.ledger import tally
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import psycopg
+
+    from qianzhi.gateway.destination import Destination
+    from qianzhi.ledger.tally import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What `gateway status` says of one destination."""
+
+    regulator: str
+    datasets: Mapping[str, Tally]
+    last_cycle: dict[str, Any] | None  # kind, cut_off, started_at, finished_at
+    running_cycle: dict[str, Any] | None  # kind, cut_off, started_at: under way, or broken off
+    troubles: list[dict[str, Any]]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the public form."""
+        return {
+            "regulator": self.regulator,
+            "datasets": {dataset: each.as_json() for dataset, each in self.datasets.items()},
+            "last_cycle": self.last_cycle,
+            "running_cycle": self.running_cycle,
+            "troubles": self.troubles,
+        }
+
+
+def standing(connection: psycopg.Connection, destination: Destination) -> Standing:
+    """Return how a destination stands now."""
+    return Standing(
+        regulator=destination.regulator.key,
+        datasets=report.tallies(connection, destination),
+        last_cycle=tally.last_cycle(connection, destination.name),
+        running_cycle=tally.running_cycle(connection, destination.name),
+        troubles=tally.troubles(connection, destination.name),
+    )

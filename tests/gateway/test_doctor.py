@@ -1,0 +1,151 @@
+"""What the doctor says of things that are not well."""
+
+from __future__ import annotations
+
+import http.server
+import shutil
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+import structlog
+
+from qianzhi.gateway import doctor
+from qianzhi.gateway.doctor import Diagnosis, Health
+from qianzhi.runtime import clock
+from qianzhi.runtime.certificates import AUTHORITY_DAYS, own_identity
+from qianzhi.runtime.home import End, Home
+from qianzhi.runtime.settings import Settings
+from qianzhi.runtime.sources import write_settings
+
+
+class Hub(http.server.BaseHTTPRequestHandler):
+    """Answers everything, by a clock of its own."""
+
+    ahead = timedelta()
+
+    def do_HEAD(self) -> None:
+        """Say no more than the time."""
+        self.send_response_only(404)
+        self.send_header("Date", format_datetime(datetime.now(UTC) + self.ahead, usegmt=True))  # noqa: TID251 - a clock
+        self.end_headers()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A gateway's home without a database."""
+    place = Home(tmp_path / "home")
+    place.create(End.GATEWAY)
+    return place
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[tuple[int, Path]]:
+    """The port of an HTTPS server on this machine, and the authority of its certificate."""
+    (tmp_path / "tls").mkdir()
+    identity = own_identity(tmp_path / "tls", (), now=clock.now())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(identity.certificate, identity.key)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that hangs up is what is tested
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert identity.authority is not None
+        yield server.server_address[1], identity.authority
+        server.shutdown()
+
+
+def settle(home: Home, **more: object) -> Settings:
+    """Write settings of a gateway with its own PostgreSQL and one destination."""
+    (home.path / "credential").write_text("id.secret", encoding="utf-8")
+    at = "gateway.destinations.hub"
+    known = {f"{at}.regulator": "guangdong", f"{at}.url": "https://127.0.0.1:9", f"{at}.credential_file": "credential"}
+    return write_settings(home, known | {name.replace("__", "."): value for name, value in more.items()})
+
+
+def told(home: Home, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, Diagnosis]:
+    """Return the diagnoses by name; the database, which is not there, is not waited for."""
+    monkeypatch.setattr(doctor, "CONNECT_SECONDS", 0.2)
+    with structlog.testing.capture_logs():
+        found = {each.name: each for each in doctor.examine(home, settings)}
+    assert all(each.remedy for each in found.values() if each.health is Health.ILL)
+    return found
+
+
+def test_a_port_that_something_else_has_is_ill(
+    home: Home, monkeypatch: pytest.MonkeyPatch, free_port: Callable[[], int]
+) -> None:
+    """The embedded PostgreSQL could not start; a free port is no more than a note."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = told(home, settle(home, gateway__database__port=other.getsockname()[1]), monkeypatch)["port"]
+    free = told(home, settle(home, gateway__database__port=free_port()), monkeypatch)["port"]
+    assert (taken.health, free.health) == (Health.ILL, Health.NOTE)
+    assert "something else" in taken.what
+
+
+def test_image_folders_must_be_readable(home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without its folder every record that names an image is rejected."""
+    more = {f"gateway__images__{name}__prefix": name for name in ("here", "gone")}
+    folders = {"gateway__images__here__folder": tmp_path, "gateway__images__gone__folder": tmp_path / "gone"}
+    found = told(home, settle(home, **more, **folders), monkeypatch)
+    assert (found["images here"].health, found["images gone"].health) == (Health.WELL, Health.ILL)
+
+
+@pytest.mark.parametrize(("free_gib", "health"), [(30, Health.WELL), (19, Health.NOTE), (4, Health.ILL)])
+def test_a_disk_that_fills_up_is_told_in_time(
+    home: Home, monkeypatch: pytest.MonkeyPatch, free_gib: int, health: Health
+) -> None:
+    """There is a note before it is too late."""
+    usage = shutil.disk_usage(home.path)._replace(free=free_gib * 2**30)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    assert told(home, settle(home), monkeypatch)["disk"].health is health
+
+
+@pytest.mark.parametrize(("minutes", "health"), [(0, Health.WELL), (4, Health.WELL), (7, Health.ILL), (-7, Health.ILL)])
+def test_clocks_that_are_apart_are_ill(
+    home: Home, monkeypatch: pytest.MonkeyPatch, hub: tuple[int, Path], minutes: int, health: Health
+) -> None:
+    """Five minutes are allowed, in either direction."""
+    monkeypatch.setattr(Hub, "ahead", timedelta(minutes=minutes))
+    port, authority = hub
+    at = "gateway__destinations__hub__"
+    settings = settle(home, **{f"{at}url": f"https://localhost:{port}", f"{at}ca_file": authority})
+    found = told(home, settings, monkeypatch)
+    assert found["destination hub"].health is Health.WELL
+    assert found["clock of hub"].health is health
+
+
+def test_a_certificate_that_is_not_trusted_is_told_as_such(
+    home: Home, monkeypatch: pytest.MonkeyPatch, hub: tuple[int, Path]
+) -> None:
+    """That somebody answers is not enough."""
+    settings = settle(home, gateway__destinations__hub__url=f"https://localhost:{hub[0]}")
+    found = told(home, settings, monkeypatch)["destination hub"]
+    assert found.health is Health.ILL
+    assert "not trusted" in found.what
+
+
+@pytest.mark.parametrize(
+    ("days_left", "health"), [(31, Health.WELL), (29, Health.NOTE), (-1, Health.ILL), (None, Health.ILL)]
+)
+def test_the_end_of_an_authority_is_told_in_time(
+    home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, days_left: int | None, health: Health
+) -> None:
+    """Thirty days before its end there is a note; a file without a certificate is ill."""
+    authority = tmp_path / "ca.pem"
+    if days_left is None:
+        authority.write_text("no certificate", encoding="utf-8")
+    else:
+        own_identity(tmp_path, (), now=clock.now() - timedelta(days=AUTHORITY_DAYS - days_left - 1))
+    settings = settle(home, gateway__destinations__hub__ca_file=authority)
+    assert told(home, settings, monkeypatch)["authority of hub"].health is health
+
+
+def test_a_gateway_without_destination_is_ill(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would take rows and send none."""
+    assert told(home, write_settings(home, {"log.level": "info"}), monkeypatch)["destination"].health is Health.ILL
