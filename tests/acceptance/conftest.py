@@ -1,72 +1,50 @@
-"""Both ends as their users meet them: the command line, psql, HTTPS. One home for all of it."""
+"""One home, made by `qianzhi demo --once`, gone on with by `hub run` and `gateway run`."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import psutil
 import pytest
+from tests.acceptance.town import Said, Town, call
+
+from qianzhi.runtime.home import End
+from qianzhi.runtime.sources import write_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-COMMAND_SECONDS_MAX = 240.0
-
-
-@dataclass(frozen=True)
-class Person:
-    """Somebody at a terminal, with one home."""
-
-    home: Path
-
-    def types(self, *arguments: str, code: int = 0) -> str:
-        """Run a command and return what it prints; its exit code must be as said."""
-        done = subprocess.run(
-            [sys.executable, "-m", "qianzhi", *arguments, "--home", str(self.home)],
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS_MAX,
-            env={**os.environ, "COLUMNS": "200"},
-            check=False,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout
-
-    def asks(self, *arguments: str, code: int = 0) -> Any:
-        """Run a command with --json and return what it says."""
-        return json.loads(self.types(*arguments, "--json", code=code))
+DEMO = ("demo", "--once", "--people", "40", "--seed", "3", "--faults", "0.3")
+REALTIME = "department"
+IMPATIENT = {"gateway.retry.first_seconds": 0.2, "gateway.retry.max_seconds": 0.5}
 
 
 @pytest.fixture(scope="session")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Person, dict[str, Any]]]:
-    """Play the demo once, and return who played it and what it wrote."""
-    folder = tmp_path_factory.mktemp("demo")
-    person, said = Person(folder / "home"), folder / "said.json"
-    done = subprocess.run(
-        [sys.executable, "-m", "qianzhi", "demo", "--once", "--home", str(person.home), "--json", str(said)],
-        capture_output=True,
-        text=True,
-        timeout=COMMAND_SECONDS_MAX,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    yield person, json.loads(said.read_text(encoding="utf-8"))
-    _stop_what_still_runs(person.home)
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Said]:
+    """The home that the demo leaves, and what it said; its numbers are in demo.json."""
+    home = tmp_path_factory.mktemp("town")
+    return home, call(*DEMO, "--home", home, "--json", home / "demo.json")
 
 
-def _stop_what_still_runs(home: Path) -> None:
-    from qianzhi.gateway import assembly as gateway
-    from qianzhi.hub import assembly as hub
-    from qianzhi.runtime.home import Home
-    from qianzhi.runtime.sources import load_settings
+@pytest.fixture(scope="session")
+def town(demo: tuple[Path, Said]) -> Iterator[Town]:
+    """Both ends running on the demo's home, one dataset in real time; nothing runs any more afterwards."""
+    home, said = demo
+    assert said.code == 0, said.errors
+    found = Town(home)
+    write_settings(found.rooms, {"gateway.destinations.hub.realtime": (REALTIME,), **IMPATIENT})
+    assert found.call("gateway", "init").code == 0
+    try:
+        found.run(End.HUB)
+        found.run(End.GATEWAY)
+        yield found
+    finally:
+        found.tear_down()
+    assert leftovers(home) == []
 
-    place = Home(home)
-    settings = load_settings(place)
-    for cluster in (gateway.cluster(place, settings), hub.cluster(place, settings)):
-        if cluster is not None and cluster.running():
-            cluster.stop()
+
+def leftovers(home: Path) -> list[str]:
+    """Return the command lines of processes that still name a home."""
+    lines = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
+    return [line for line in lines if str(home) in line]
