@@ -206,6 +206,9 @@ def findings(
     dataset: DatasetOption = None,
     language: LanguageOption = Language.ZH,
     *,
+    open_only: Annotated[
+        bool, typer.Option("--open", help="Leave out what was put right: a later row of the record is accepted.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """List what is wrong with which field of which row, and what to do about it."""
@@ -217,7 +220,7 @@ def findings(
     chosen = _chosen(place, settings, destination, dataset)
     dsn = assembly.owner_dsn(place, settings)
     with database(place, settings), connect(dsn, application="qianzhi findings") as connection:
-        found = report.findings_of(connection, chosen, dataset=dataset, language=language)
+        found = report.findings_of(connection, chosen, dataset=dataset, language=language, open_only=open_only)
     _print_findings(found, as_json=as_json)
 
 

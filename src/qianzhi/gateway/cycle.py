@@ -356,7 +356,8 @@ class LaneRun:
         taken = arrivals.take(self._session, lane_id, after=after, cut_off=cycle.cut_off, leave=leave, limit=1)
         row_ids = taken["row_id"]
         batches.add_outcomes(self._session, lane_id, row_ids, RowOutcome.QUARANTINED)
-        findings.record(self._session, lane_id, quarantine_findings(row_ids), "gateway", batch_id=None, now=clock.now())
+        told = quarantine_findings(row_ids)
+        findings.record(self._session, lane_id, told, "gateway", rows=taken, batch_id=None, now=clock.now())
         self._session.commit()
         return None if taken.is_empty() else Chunk(int(row_ids[-1]), taken.height, None)
 

@@ -189,7 +189,15 @@ class Courier:
                 self._connection, batch.lane_id, sealed.rows["row_id"], RowOutcome.QUARANTINED, batch.batch_id
             )
             told = quarantine_findings(sealed.rows["row_id"])
-            findings.record(self._connection, batch.lane_id, told, "gateway", batch_id=batch.batch_id, now=clock.now())
+            findings.record(
+                self._connection,
+                batch.lane_id,
+                told,
+                "gateway",
+                rows=sealed.rows,
+                batch_id=batch.batch_id,
+                now=clock.now(),
+            )
         self._connection.commit()
         return Delivery(Delivered.QUARANTINED)
 

@@ -35,10 +35,11 @@ def findings_of(
     *,
     dataset: str | None = None,
     language: str = "zh",
+    open_only: bool = False,
     limit: int = FINDINGS_MAX,
 ) -> list[dict[str, Any]]:
-    """Return findings and held rows, each with its reason and remedy."""
-    listed = findings.listed(connection, destination.name, dataset=dataset, limit=limit)
+    """Return findings and held rows, each with its reason and remedy; all, or those that still ask for work."""
+    listed = findings.listed(connection, destination.name, dataset=dataset, open_only=open_only, limit=limit)
     return explained(listed, destination, language)
 
 

@@ -266,7 +266,9 @@ class Sealer:
             judged.triage.waiting.select("row_id"), on="row_id", how="anti"
         )
         batch_id = sealed.batch.batch_id if sealed else None
-        ledger_findings.record(self._session, self.lane.lane_id, told, "gateway", batch_id=batch_id, now=now)
+        ledger_findings.record(
+            self._session, self.lane.lane_id, told, "gateway", rows=judged.rows, batch_id=batch_id, now=now
+        )
 
 
 def blobs_of(raw: pl.DataFrame, dataset: Dataset) -> tuple[bytes, ...]:

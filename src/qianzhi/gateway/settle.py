@@ -37,7 +37,7 @@ def settle(
     _require_own_rows(sealed, receipt)
     released = 0
     if batches.settle(connection, batch, receipt, document, now=now):
-        findings.record_receipt(connection, batch, receipt.findings, now=now)
+        findings.record_receipt(connection, batch, receipt.findings, rows=sealed.rows, now=now)
         if keeps_states:
             settled = settled_states(sealed.rows, receipt.rejected)
             accepted = settled.filter("accepted").select(*keys.KEY_STATE.names())

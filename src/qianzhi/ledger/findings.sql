@@ -6,8 +6,8 @@ JOIN qianzhi.findings AS f
     ON f.lane_id = b.lane_id AND f.row_id BETWEEN lower(b.row_ids) AND upper(b.row_ids) AND f.row_id <@ b.row_ids
 WHERE b.batch_id = %(batch_id)s
 
--- name: open
--- Findings on record, and what held rows wait for.
+-- name: listed
+-- Findings on record, and what held rows wait for. A finding is open until a later row of its record is accepted.
 SELECT lanes.dataset, f.row_id, f.code, f.class, f.field, f.value, f.detail, f.severity, f.origin::text, f.found_at
 FROM qianzhi.findings AS f
 JOIN qianzhi.lanes USING (lane_id)
@@ -15,6 +15,9 @@ JOIN qianzhi.destinations USING (destination_id)
 WHERE destinations.name = %(destination)s
   AND (%(dataset)s::text IS NULL OR lanes.dataset = %(dataset)s)
   AND (%(since)s::timestamptz IS NULL OR f.found_at >= %(since)s)
+  AND NOT (%(open_only)s AND EXISTS (
+      SELECT FROM qianzhi.key_states AS k
+      WHERE k.lane_id = f.lane_id AND k.key_hash = f.key_hash AND k.key_check = f.key_check AND k.row_id > f.row_id))
 UNION ALL
 SELECT lanes.dataset, h.row_id, h.code, 'E06', h.field, h.value, h.wants, 'error', 'gateway', h.held_at
 FROM qianzhi.held AS h

@@ -115,6 +115,8 @@ CREATE TABLE qianzhi.findings (
     finding_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     lane_id smallint NOT NULL REFERENCES qianzhi.lanes,
     row_id bigint NOT NULL,
+    key_hash bigint,
+    key_check bigint,
     batch_id uuid,
     origin qianzhi.finding_origin NOT NULL,
     code text NOT NULL,
@@ -125,6 +127,8 @@ CREATE TABLE qianzhi.findings (
     severity text NOT NULL,
     found_at timestamptz NOT NULL DEFAULT now()
 );
+COMMENT ON COLUMN qianzhi.findings.key_hash IS
+    'With key_check the key of the row, so that a later accepted row of the record closes the finding.';
 CREATE INDEX findings_row ON qianzhi.findings (lane_id, row_id);
 CREATE INDEX findings_time ON qianzhi.findings (found_at);
 
