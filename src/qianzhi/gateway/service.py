@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -10,12 +9,10 @@ from typing import TYPE_CHECKING
 from qianzhi.gateway import assembly
 from qianzhi.gateway.health import health, serve
 from qianzhi.gateway.worker import STOP_LOOK_SECONDS, Worker
-from qianzhi.runtime import memory
+from qianzhi.runtime import ends, memory
 from qianzhi.runtime.home import End
 from qianzhi.runtime.logs import configure_logs
-from qianzhi.runtime.parts import Process, Service
 from qianzhi.runtime.stopping import StopRequests, follow_supervisor
-from qianzhi.runtime.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,30 +21,18 @@ if TYPE_CHECKING:
     from qianzhi.runtime.parts import Part
     from qianzhi.runtime.settings import Settings
 
-DATABASE_PART = "postgresql"
 WORKER_PART = "worker"
 HEALTH_PART = "health"
 
 
 def supervise(home: Home, settings: Settings) -> None:
     """Run every part of the gateway until asked to stop."""
-    rooms = home.existing(End.GATEWAY)
-    configure_logs("gateway", rooms.log, settings.log)
-    with StopRequests() as stop:
-        Supervisor(parts(home, settings), run=rooms.run).supervise(stop)
+    ends.supervise(End.GATEWAY, home, settings, parts(home, settings))
 
 
 def parts(home: Home, settings: Settings) -> list[Part]:
-    """Return the parts: PostgreSQL when it is ours, the worker, and what answers /healthz."""
-    cluster = assembly.cluster(home, settings)
-    needs = (DATABASE_PART,) if cluster else ()
-    ours: list[Part] = []
-    if cluster is not None:
-        ours.append(Service(DATABASE_PART, starter=cluster.start, runs=cluster.running, stopper=cluster.stop))
-    for name in (WORKER_PART, HEALTH_PART):
-        command = [sys.executable, "-m", "qianzhi", "gateway", name, "--home", str(home.path)]
-        ours.append(Process(name, command, needs=needs))
-    return ours
+    """Return the parts in the order of their needs."""
+    return ends.parts_of(End.GATEWAY, home, assembly.cluster(home, settings), (WORKER_PART, HEALTH_PART))
 
 
 def work(home: Home, settings: Settings) -> None:

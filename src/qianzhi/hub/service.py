@@ -15,15 +15,14 @@ from qianzhi.db.server import connect, pool
 from qianzhi.errors import QianzhiError
 from qianzhi.hub import assembly, watch
 from qianzhi.regulators import regulator
-from qianzhi.runtime import clock, memory
+from qianzhi.runtime import clock, ends, memory
 from qianzhi.runtime.certificates import is_renewal_due, shown_fingerprint
 from qianzhi.runtime.home import End, Home
 from qianzhi.runtime.logs import configure_logs
-from qianzhi.runtime.parts import Process, Service
 from qianzhi.runtime.server import serve
 from qianzhi.runtime.sources import load_settings
 from qianzhi.runtime.stopping import StopRequests, follow_supervisor
-from qianzhi.runtime.supervisor import Supervisor, read_states
+from qianzhi.runtime.supervisor import read_states
 
 if TYPE_CHECKING:
     from qianzhi.hub.gate import Gate
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from qianzhi.runtime.parts import Part
     from qianzhi.runtime.settings import Settings
 
-DATABASE_PART: Final = "postgresql"
 INTAKE_PART: Final = "intake"
 WATCH_PART: Final = "watch"
 WATCH_SECONDS: Final = 60.0
@@ -46,24 +44,13 @@ log = structlog.stdlib.get_logger()
 
 def supervise(home: Home, settings: Settings) -> None:
     """Run every part of the hub until asked to stop."""
-    rooms = home.existing(End.HUB)
-    configure_logs("hub", rooms.log, settings.log)
     assembly.blobs(home).sweep()
-    with StopRequests() as stop:
-        Supervisor(parts(home, settings), run=rooms.run).supervise(stop)
+    ends.supervise(End.HUB, home, settings, parts(home, settings))
 
 
 def parts(home: Home, settings: Settings) -> list[Part]:
     """Return the parts in the order of their needs."""
-    cluster = assembly.cluster(home, settings)
-    needs = (DATABASE_PART,) if cluster else ()
-    ours: list[Part] = []
-    if cluster is not None:
-        ours.append(Service(DATABASE_PART, starter=cluster.start, runs=cluster.running, stopper=cluster.stop))
-    for name in (INTAKE_PART, WATCH_PART):
-        command = [sys.executable, "-m", "qianzhi", "hub", name, "--home", str(home.path)]
-        ours.append(Process(name, command, needs=needs))
-    return ours
+    return ends.parts_of(End.HUB, home, assembly.cluster(home, settings), (INTAKE_PART, WATCH_PART))
 
 
 def take_in(home: Home, settings: Settings) -> None:
