@@ -183,6 +183,9 @@ def test_a_rule_that_means_nothing_is_refused(check: str) -> None:
         ("CASE WHEN TA = 'a' THEN FALSE ELSE TRUE END", {}, True),
         ("CASE WHEN TA = 'a' THEN FALSE END", {}, None),
         ("CASE SEX WHEN '1' THEN TA = 'a' WHEN '2' THEN TA = 'b' END", {"SEX": "2", "TA": "b"}, True),
+        ("'a' = CASE WHEN TA NOT LIKE '%' THEN TA END", {"TA": "a"}, None),
+        ("'a' <= CASE WHEN TA LIKE '%' THEN TA END", {"TA": "b"}, True),
+        ("2 > CASE WHEN IA < 9 THEN IA END", {"IA": "3"}, False),
     ],
 )
 def test_three_valued_logic_is_that_of_sql(*, check: str, row: Mapping[str, str], verdict: bool | None) -> None:

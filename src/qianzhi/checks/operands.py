@@ -193,6 +193,9 @@ def compare(sign: str, left: Operand, right: Operand) -> Operand:
     """Return a comparison; null where either side is null."""
     if Kind.NULL in {left.kind, right.kind}:
         return truth(pl.lit(None, pl.Boolean))
+    if left.literal is not None and right.literal is None:
+        # Polars 2.1 takes `literal = when/then` for one value, not a column, and fails: the column goes first.
+        sign, left, right = _MIRRORED[sign], right, left
     first, second = alike(left, right)
     if first.kind is Kind.BOOLEAN and sign not in {"=", "<>"}:
         raise SpecError(f"True and false have no order for {sign}.", remedy="Compare them with = or <>.")
@@ -336,3 +339,4 @@ _COMPARISONS: Final[dict[str, Callable[[pl.Expr, pl.Expr], pl.Expr]]] = {
     ">": pl.Expr.gt,
     ">=": pl.Expr.ge,
 }
+_MIRRORED: Final = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
