@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from tests.acceptance.town import Said, Town, call
+from filelock import FileLock
+from tests.acceptance.town import Said, Seen, Town, call
 
 from qianzhi.runtime.home import End
 from qianzhi.runtime.sources import write_settings
@@ -20,28 +23,57 @@ REALTIME = "department"
 IMPATIENT = {"gateway.retry.first_seconds": 0.2, "gateway.retry.max_seconds": 0.5}
 
 
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What `qianzhi demo --once` did, looked at before anything else happened to its home."""
+
+    home: Path
+    said: Said
+    left: list[str]  # processes
+    seen: Seen | None  # once both ends go on with it
+
+    @property
+    def told(self) -> dict[str, dict[str, dict[str, dict[str, int]]]]:
+        """The JSON that it wrote."""
+        told: dict[str, dict[str, dict[str, dict[str, int]]]]
+        told = json.loads((self.home / "demo.json").read_text(encoding="utf-8"))
+        return told
+
+
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Said]:
-    """The home that the demo leaves, and what it said; its numbers are in demo.json."""
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Demo, Town]]:
+    """Play the demo and go on from there, unless it failed; nothing runs any more afterwards."""
     home = tmp_path_factory.mktemp("town")
-    return home, call(*DEMO, "--home", home, "--json", home / "demo.json")
+    town = Town(home)
+    # Two at once could think the same port free: the lock is kept until this one's ports are taken.
+    with FileLock(tmp_path_factory.getbasetemp().parent / "town.lock"):
+        said = call(*DEMO, "--home", home, "--json", home / "demo.json")
+        demo = Demo(home, said, leftovers(home), None)
+        if said.code == 0:
+            write_settings(town.rooms, {"gateway.destinations.hub.realtime": (REALTIME,), **IMPATIENT})
+            assert town.call("gateway", "init").code == 0
+            town.run(End.HUB)
+            town.run(End.GATEWAY)
+            demo = replace(demo, seen=town.seen())
+    try:
+        yield demo, town
+    finally:
+        town.tear_down()
+    assert leftovers(home) == []
 
 
 @pytest.fixture(scope="session")
-def town(demo: tuple[Path, Said]) -> Iterator[Town]:
-    """Both ends running on the demo's home, one dataset in real time; nothing runs any more afterwards."""
-    home, said = demo
-    assert said.code == 0, said.errors
-    found = Town(home)
-    write_settings(found.rooms, {"gateway.destinations.hub.realtime": (REALTIME,), **IMPATIENT})
-    assert found.call("gateway", "init").code == 0
-    try:
-        found.run(End.HUB)
-        found.run(End.GATEWAY)
-        yield found
-    finally:
-        found.tear_down()
-    assert leftovers(home) == []
+def demo(begun: tuple[Demo, Town]) -> Demo:
+    """The demo that was played."""
+    return begun[0]
+
+
+@pytest.fixture(scope="session")
+def town(begun: tuple[Demo, Town]) -> Town:
+    """Both ends running on the demo's home, one dataset in real time."""
+    demo, found = begun
+    assert demo.said.code == 0, demo.said.errors
+    return found
 
 
 def leftovers(home: Path) -> list[str]:

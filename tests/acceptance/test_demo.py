@@ -1,26 +1,20 @@
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from tests.acceptance.conftest import leftovers
 from tests.acceptance.town import REGULATOR
 
 from qianzhi import regulators
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.acceptance.town import Said, Town
+    from tests.acceptance.conftest import Demo
 
 
-def test_the_demo_accounts_for_every_row(demo: tuple[Path, Said]) -> None:
+def test_the_demo_accounts_for_every_row(demo: Demo) -> None:
     """It exits 0, and of each dataset says staged = accepted + rejected + held."""
-    home, said = demo
-    assert said.code == 0, said.errors
-    told = json.loads((home / "demo.json").read_text(encoding="utf-8"))
-    assert told.keys() == {"regulators"}
-    datasets = told["regulators"][REGULATOR]
+    assert demo.said.code == 0, demo.said.errors
+    assert demo.told.keys() == {"regulators"}
+    datasets = demo.told["regulators"][REGULATOR]
     assert list(datasets) == [dataset.name for dataset in regulators.regulator(REGULATOR).datasets]
     for tally in datasets.values():
         assert tally.keys() >= {"staged", "submitted", "accepted", "rejected", "held"}
@@ -29,18 +23,18 @@ def test_the_demo_accounts_for_every_row(demo: tuple[Path, Said]) -> None:
         assert tally["accepted"] <= tally["submitted"] <= tally["staged"]
 
 
-def test_the_demo_plays_faults_too(demo: tuple[Path, Said]) -> None:
+def test_the_demo_plays_faults_too(demo: Demo) -> None:
     """There are accepted, rejected and held rows to look at."""
-    told = json.loads((demo[0] / "demo.json").read_text(encoding="utf-8"))["regulators"][REGULATOR].values()
-    assert all(sum(tally[name] for tally in told) for name in ("accepted", "rejected", "held"))
+    tallies = demo.told["regulators"][REGULATOR].values()
+    assert all(sum(tally[name] for tally in tallies) for name in ("accepted", "rejected", "held"))
 
 
-def test_the_demo_leaves_no_process(demo: tuple[Path, Said]) -> None:
+def test_the_demo_leaves_no_process(demo: Demo) -> None:
     """Played once, it ends with everything it began."""
-    assert leftovers(demo[0]) == []
+    assert demo.left == []
 
 
-def test_the_gateway_goes_on_from_there(demo: tuple[Path, Said], town: Town) -> None:
+def test_the_gateway_goes_on_from_there(demo: Demo) -> None:
     """A cycle on the home that the demo left tells the same numbers."""
-    told = json.loads((demo[0] / "demo.json").read_text(encoding="utf-8"))
-    assert town.call("gateway", "cycle", "--json").json == told
+    assert demo.seen is not None
+    assert demo.seen.tallies == demo.told["regulators"][REGULATOR]

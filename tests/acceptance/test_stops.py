@@ -59,6 +59,8 @@ def test_asked_to_end_both_ends_leave_nothing_running(town: Town) -> None:
     assert_each_row_once(town.books)
     assert [town.stop(End.GATEWAY), town.stop(End.HUB)] == [0, 0]
     assert leftovers(town.home) == []
+    town.run(End.HUB)
+    town.run(End.GATEWAY)
 
 
 def insert_when_possible(town: Town, code: str) -> None:

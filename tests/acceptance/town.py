@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, LiteralString
 
 import psutil
 import psycopg
+from psycopg import sql
 from tests.faults.invariant import Books
 
 from qianzhi import regulators
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 REGULATOR = "guangdong"
+ACCEPTED = "accepted"
 INSTITUTION = "440000000000000001"
 COMMAND_SECONDS_MAX = 120.0
 READY_SECONDS_MAX = 60.0
@@ -48,6 +50,15 @@ class Said:
     def json(self) -> Any:
         """What it printed, as JSON."""
         return json.loads(self.output)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a cycle and the findings after it tell, and what became of each row: held, rejected, or accepted."""
+
+    tallies: dict[str, dict[str, int]]
+    findings: list[dict[str, Any]]
+    places: dict[tuple[str, int], str]
 
 
 @dataclass(slots=True)
@@ -203,6 +214,25 @@ class Town:
         tallies: dict[str, dict[str, int]] = said.json["regulators"][REGULATOR]
         return tallies
 
+    def seen(self) -> Seen:
+        """Run a cycle, and look at everything."""
+        tallies = self.cycle()
+        said = self.call("gateway", "findings", "--json")
+        assert said.code == 0, said.errors
+        return Seen(tallies, said.json, self._places())
+
+    def _places(self) -> dict[tuple[str, int], str]:
+        places: dict[tuple[str, int], str] = {}
+        for dataset in self.books.datasets:
+            table = sql.SQL("SELECT id FROM {}").format(sql.Identifier(REGULATOR, dataset))
+            places |= {(dataset, row_id): ACCEPTED for (row_id,) in _asked(self.books.gateway_dsn, table, ())}
+        ended = self.ask_gateway(
+            "SELECT dataset, row_id, outcome::text FROM qianzhi.outcomes JOIN qianzhi.lanes USING (lane_id)"
+            " WHERE outcome = 'rejected'"
+            " UNION ALL SELECT dataset, row_id, 'held' FROM qianzhi.held JOIN qianzhi.lanes USING (lane_id)"
+        )
+        return places | {(dataset, row_id): place for dataset, row_id, place in ended}
+
     def findings(self, dataset: str, row_id: int) -> list[dict[str, Any]]:
         """Return what `gateway findings` tells of a row."""
         said = self.call("gateway", "findings", "--dataset", dataset, "--json")
@@ -240,7 +270,7 @@ def wait_for(what: str, is_so: Any, seconds: float = READY_SECONDS_MAX) -> float
     return clock.monotonic() - began
 
 
-def _asked(dsn: str, statement: LiteralString, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+def _asked(dsn: str, statement: LiteralString | sql.Composed, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
     with psycopg.connect(dsn) as connection:
         cursor = connection.execute(statement, values)
         return cursor.fetchall() if cursor.description else []

@@ -18,16 +18,20 @@ from qianzhi.synthetic import Plan, play
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-DAYS = 200
+DAYS = 300
 SEED = 5
-# What a process of the gateway imports anyway: each is forked from one that has done so, and starts at once.
+# What processes of either end import anyway: each is forked from one that has done so, and starts at once.
 PRELOADED = [
     "tests.faults.driver",
+    "fastapi",
+    "granian",
     "qianzhi.cli",
     "qianzhi.gateway.worker",
     "qianzhi.gateway.report",
     "qianzhi.gateway.service",
+    "qianzhi.hub.service",
     "qianzhi.regulators.guangdong.deliver",
+    "qianzhi.regulators.guangdong.intake",
     "rich.console",
     "rich.table",
 ]

@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from qianzhi.runtime.stopping import SUPERVISOR_VARIABLE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -202,20 +204,27 @@ def _wrapped(function: Callable[..., Any], named: Mapping[When, str], fuse: Fuse
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A process of the gateway to be: a command line, and what is peculiar about its surroundings."""
+    """A process of the product to be: a command line, and what is peculiar about its surroundings."""
 
     arguments: tuple[str, ...]
     output: Path  # where its words go: with the ending .out and .err
     fuse: Path
+    supervisor: int  # the process whose end ends this one, too
     clock_shifts_seconds: tuple[float, ...] = (0.0,)  # one after the other, again and again, at each look at the clock
     answer_seconds: float | None = None  # how long it waits for an answer of the hub
 
 
-def run_gateway(order: Order) -> None:
-    """Be a process of the gateway; exits as the command line does."""
+def run(order: Order) -> None:
+    """Be a process of the product; exits as the command line does."""
+    os.environ[SUPERVISOR_VARIABLE] = str(order.supervisor)
     for number, ending in ((1, ".out"), (2, ".err")):
         os.dup2(os.open(order.output.with_suffix(ending), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
-    wire(Fuse(order.fuse), GATEWAY_POINTS)
+    if order.arguments[0] == "hub":
+        _ABOVE.append(os.getpid())
+        multiprocessing.set_start_method("fork", force=True)  # its workers inherit the wrapped functions
+        wire(Fuse(order.fuse), HUB_POINTS)
+    else:
+        wire(Fuse(order.fuse), GATEWAY_POINTS)
     _shift_clock(order.clock_shifts_seconds)
     if order.answer_seconds is not None:
         _wait_less(order.answer_seconds)
@@ -260,16 +269,3 @@ def _wait_less(seconds: float) -> None:
     deliver.HubDoor.__init__ = functools.partialmethod(  # type: ignore[method-assign,assignment]
         deliver.HubDoor.__init__, answer_seconds=seconds
     )
-
-
-def main() -> None:
-    """Be the hub's intake: the path of its fuse, then the command line."""
-    multiprocessing.set_start_method("fork")  # its workers inherit the wrapped functions
-    _ABOVE.append(os.getpid())
-    fuse, *arguments = sys.argv[1:]
-    wire(Fuse(Path(fuse)), HUB_POINTS)
-    _command_line(tuple(arguments))
-
-
-if __name__ == "__main__":
-    main()

@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import signal
 import ssl
-import subprocess
-import sys
 import time
 from collections import Counter
 from contextlib import contextmanager
@@ -20,7 +17,7 @@ import httpx
 import polars as pl
 import psycopg
 from tests.faults import rows
-from tests.faults.driver import Fuse, Order, run_gateway
+from tests.faults.driver import Fuse, Order, run
 from tests.faults.invariant import Books, assert_each_row_once
 
 from qianzhi import regulators
@@ -33,7 +30,6 @@ from qianzhi.hub.install import install as install_hub
 from qianzhi.runtime import clock
 from qianzhi.runtime.home import End, Home
 from qianzhi.runtime.sources import load_settings, write_settings
-from qianzhi.runtime.stopping import SUPERVISOR_VARIABLE
 from qianzhi.synthetic import images, insert
 
 if TYPE_CHECKING:
@@ -54,7 +50,6 @@ BODY_SECONDS_MAX = 3.0
 BODY_MIB_MAX = 16
 OUTPUT_CHARACTERS = 2_000
 PAUSE_SECONDS = 0.05
-ROOT = Path(__file__).resolve().parents[2]
 # Small batches give every fault more places to happen; short pauses keep the waiting for the next attempt short.
 RESTLESS = {
     "gateway.cycle.chunk_rows": 8,
@@ -97,7 +92,7 @@ class Field:
 
     home: Home
     played: Played
-    intake: subprocess.Popen[bytes] | None = None
+    intake: BaseProcess | None = None
     _days: int = 0
     _card: str = "X"
     _started: int = 0
@@ -215,18 +210,16 @@ class Field:
 
     def start_hub(self) -> None:
         """Start the hub's intake unless it runs, as its supervisor would."""
-        if self.intake is None or self.intake.poll() is not None:
-            command = [sys.executable, "-m", "tests.faults.driver", str(self.hub_fuse.path), "hub", "intake"]
-            surroundings = {**os.environ, SUPERVISOR_VARIABLE: str(os.getpid())}
-            with (self.home.path / "intake.out").open("ab") as output:
-                self.intake = subprocess.Popen(
-                    [*command, "--home", str(self.home.path)],
-                    cwd=ROOT,
-                    env=surroundings,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                )
+        if self.intake is None or not self.intake.is_alive():
+            order = Order(
+                arguments=("hub", "intake", "--home", str(self.home.path)),
+                output=self.home.path / "intake",
+                fuse=self.hub_fuse.path,
+                supervisor=os.getpid(),
+            )
+            # Not a daemon: it has workers. It follows us all the same.
+            self.intake = multiprocessing.get_context("forkserver").Process(target=run, args=(order,))
+            self.intake.start()
 
     def wait_for_hub(self) -> None:
         """Wait until the hub can take batches; it is started again where its workers died too fast for it."""
@@ -240,7 +233,7 @@ class Field:
             except httpx.HTTPError:
                 pass
             time.sleep(PAUSE_SECONDS)
-        raise AssertionError((self.home.path / "intake.out").read_text(encoding="utf-8")[-OUTPUT_CHARACTERS:])
+        raise AssertionError((self.home.path / "intake.err").read_text(encoding="utf-8")[-OUTPUT_CHARACTERS:])
 
     def mend(self) -> None:
         """Put everything right that a test may have broken."""
@@ -258,8 +251,8 @@ class Field:
                 running.process.kill()
             running.process.join()
         if self.intake is not None:
-            self.intake.send_signal(signal.SIGTERM)
-            self.intake.wait(PROCESS_SECONDS_MAX)
+            self.intake.terminate()
+            self.intake.join(PROCESS_SECONDS_MAX)
         self.gateway_cluster.stop()
         self.hub_cluster.stop()
 
@@ -310,11 +303,12 @@ class Field:
             arguments=arguments if arguments == ("nightly",) else (*arguments, "--home", str(self.home.path)),
             output=output,
             fuse=self.gateway_fuse.path,
+            supervisor=os.getpid(),
             clock_shifts_seconds=clock_shifts_seconds,
             answer_seconds=answer_seconds,
         )
         context = multiprocessing.get_context("forkserver")
-        process = context.Process(target=run_gateway, args=(order,), daemon=True)
+        process = context.Process(target=run, args=(order,), daemon=True)
         process.start()
         running = Running(process, output)
         self._running.append(running)
