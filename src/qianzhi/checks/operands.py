@@ -193,13 +193,18 @@ def compare(sign: str, left: Operand, right: Operand) -> Operand:
     """Return a comparison; null where either side is null."""
     if Kind.NULL in {left.kind, right.kind}:
         return truth(pl.lit(None, pl.Boolean))
-    if left.literal is not None and right.literal is None:
-        # Polars 2.1 takes `literal = when/then` for one value, not a column, and fails: the column goes first.
+    if _is_constant(left) and not _is_constant(right):
+        # Polars 2.1 takes `constant = when/then` for one value, not a column, and fails: the column goes first.
         sign, left, right = _MIRRORED[sign], right, left
     first, second = alike(left, right)
     if first.kind is Kind.BOOLEAN and sign not in {"=", "<>"}:
         raise SpecError(f"True and false have no order for {sign}.", remedy="Compare them with = or <>.")
     return truth(_COMPARISONS[sign](first.expr, second.expr))
+
+
+def _is_constant(operand: Operand) -> bool:
+    """Return whether no column is read, as in `lower('A')`."""
+    return not operand.expr.meta.root_names()
 
 
 def member(value: Operand, options: Sequence[Operand]) -> Operand:
