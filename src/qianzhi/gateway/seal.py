@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from qianzhi.ledger.batches import Cycle
     from qianzhi.ledger.lanes import Lane
     from qianzhi.regulators.protocols import Door
-    from qianzhi.specs.model import Dataset
+    from qianzhi.specs.model import Dataset, Reference
 
 PARENTS_KNOWN_MAX = 1_000_000  # keys remembered between chunks, 16 bytes each
 NO_KEYS = pl.DataFrame(schema=dict.fromkeys(KEY, pl.Int64))
@@ -182,20 +182,18 @@ class Sealer:
             parent = self._destination.regulator.dataset(reference.to)
             applies = self._checker.applies(checked, reference, as_of=as_of)
             named = reference_keys(checked.raw, reference, parent, applies)
-            lane_id = self._parents[reference.to]
-            found.append(Parents(reference, lane_id, named, self._live(lane_id, named)))
+            found.append(self._open(reference, self._parents[reference.to], named))
         return found
 
-    def _live(self, lane_id: int, named: pl.DataFrame) -> pl.DataFrame:
-        """Return those of the named keys that are live (key_hash, key_check, live); asks the ledger once for each."""
+    def _open(self, reference: Reference, lane_id: int, named: pl.DataFrame) -> Parents:
+        """Return what is open about the named keys of a lane; asks the ledger once for each that turns out live."""
         known = self._accepted.get(lane_id, NO_KEYS)
         unknown = named.join(known, on=KEY, how="anti")
-        if not unknown.is_empty():
-            asked = keys.states_of(self._session, lane_id, unknown)
+        states = keys.states_of(self._session, lane_id, unknown)
+        if not states.is_empty():
             kept = known if known.height < PARENTS_KNOWN_MAX else NO_KEYS
-            known = pl.concat([kept, asked.filter("live").select(KEY)])
-            self._accepted[lane_id] = known
-        return known.with_columns(live=pl.lit(value=True))
+            self._accepted[lane_id] = pl.concat([kept, states.filter("live").select(KEY)])
+        return Parents(reference, lane_id, unknown, states)
 
     def _place(self, decided: Triage, taken: pl.DataFrame) -> None:
         """Give every row that does not go its place in the ledger."""

@@ -42,7 +42,7 @@ class Parents:
 
     reference: Reference
     lane_id: int
-    keys: pl.DataFrame  # of state.reference_keys
+    keys: pl.DataFrame  # of state.reference_keys, but for what is known to be met
     states: pl.DataFrame  # key_hash, key_check, live: of those keys
 
 
@@ -113,21 +113,38 @@ def everything_goes(rows: pl.DataFrame) -> Triage:
 def _known(rows: pl.DataFrame, rejected: pl.Series, around: Surroundings) -> pl.DataFrame:
     live = around.states.filter(pl.col("live")).select(*KEY, is_live=pl.lit(value=True)).unique()
     held = around.held.group_by(KEY).agg(first_held=pl.col("row_id").min())
-    flying = around.in_flight.select(*KEY, in_flight=pl.lit(value=True)).unique()
+    shared = around.in_flight.filter(pl.col("key_hash").is_in(rows["key_hash"].implode()))
+    flying = shared.select(*KEY, in_flight=pl.lit(value=True)).unique()
+    known = rows.with_columns(
+        # What names no record or no operation changes nothing, so nothing waits for it, nor it for anything.
+        has_turn=pl.col("operation").is_not_null(),
+        sound=pl.col("operation").is_not_null() & ~pl.col("row_id").is_in(rejected.implode()),
+    )
+    for marks in (live, held, flying):
+        known = _marked(known, marks)
+    # A row that waited itself must not wait for those that came to stand behind it meanwhile.
     return (
-        rows.with_columns(
-            # What names no record or no operation changes nothing, so nothing waits for it, nor it for anything.
-            has_turn=pl.col("operation").is_not_null(),
-            sound=pl.col("operation").is_not_null() & ~pl.col("row_id").is_in(rejected.implode()),
-        )
-        .join(live, on=KEY, how="left")
-        .join(held, on=KEY, how="left")
-        .join(flying, on=KEY, how="left")
-        # A row that waited itself must not wait for those that came to stand behind it meanwhile.
-        .with_columns(is_held=pl.col("first_held") < pl.col("row_id"))
+        known.with_columns(is_held=pl.col("first_held") < pl.col("row_id"), turn=pl.lit(0, pl.Int64))
         .with_columns(pl.col("is_live", "is_held", "in_flight").fill_null(value=False))
+        .update(_turns(known), on="row_id")
+    )
+
+
+def _marked(rows: pl.DataFrame, marks: pl.DataFrame) -> pl.DataFrame:
+    """Join what is known of some keys; mostly nothing is, and then the rows need not be looked through."""
+    if marks.is_empty():
+        return rows.with_columns(
+            pl.lit(None, dtype).alias(name) for name, dtype in marks.schema.items() if name not in KEY
+        )
+    return rows.join(marks, on=KEY, how="left", maintain_order="left")
+
+
+def _turns(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the turn of each row whose key comes several times: 0 for the one that occurred first."""
+    return (
+        rows.filter(pl.col("key_hash").is_duplicated())
         .sort("occurred_at", "row_id", nulls_last=True)
-        .with_columns(turn=pl.int_range(pl.len()).over("has_turn", *KEY))
+        .select("row_id", turn=pl.int_range(pl.len()).over("has_turn", *KEY))
     )
 
 
@@ -140,7 +157,9 @@ def _superseded(held: pl.DataFrame, taking_over: pl.DataFrame) -> pl.Series:
 def _overdue(rows: pl.DataFrame, around: Surroundings) -> pl.DataFrame:
     """Rows whose parent is not accepted, each waiting for the first parent that is missing."""
     found = [
-        unmet(parents.keys.join(rows.select("row_id"), on="row_id", how="semi"), parents.states).select(
+        unmet(parents.keys, parents.states)
+        .join(rows.select("row_id"), on="row_id", how="semi")
+        .select(
             "row_id",
             code=pl.lit(parents.reference.code),
             field=pl.lit(parents.reference.blamed),
