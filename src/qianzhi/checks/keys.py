@@ -51,10 +51,14 @@ def content_hash(fields: Sequence[str]) -> pl.Expr:
     """
     Return an Int64 hash by which the whole of a row is compared with another of its key.
 
-    Values are taken as they came, neither stripped nor escaped: over all fields that would cost more than the hash,
-    and a forger could only fool himself.
+    Values are taken as they came, neither stripped nor escaped, and each is hashed by itself, seeded by its place: to
+    write the text of a whole row costs twice as much. A forger could only fool himself.
     """
-    return _signed(NonCryptographicHashingNameSpace(_joined(map(pl.col, fields))).xxh3_64())
+    placed = (
+        NonCryptographicHashingNameSpace(pl.col(name)).xxh3_64(seed=place).fill_null(place)
+        for place, name in enumerate(fields)
+    )
+    return _signed(pl.sum_horizontal(placed))
 
 
 def is_complete(fields: Sequence[str]) -> pl.Expr:
