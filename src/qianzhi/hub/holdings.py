@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from qianzhi.specs.model import Regulator
 
 _QUERIES = load("qianzhi.hub", "holdings.sql")
-_STATE: Final = ("key_hash", "key_check", "row_id", "live", "occurred_at", "content")
+_STATE: Final = ("key_hash", "key_check", "row_id", "live", "occurred_us", "content")
 _PARENT: Final = ("key_hash", "key_check", "live")
 _FACT: Final = ("key_hash", "key_check", "says", "said_by")
 _STATES_TABLE: Final = "qianzhi.key_states"
@@ -51,7 +51,7 @@ class Held:
         return found.select(
             *STATE.names()[:3],
             pl.col("live") == 1,
-            pl.col("occurred_at").cast(pl.Datetime("us")),
+            pl.col("occurred_us").cast(pl.Datetime("us")).alias("occurred_at"),
             "content",
             "shared",
         )
@@ -90,7 +90,7 @@ class Held:
             pl.lit(batch_seq, pl.Int64).alias("batch_seq"),
             "row_id",
             pl.col("live").cast(pl.Int64).cast(pl.String),
-            pl.col("occurred_at").dt.to_string("iso"),
+            pl.col("occurred_at").dt.epoch("us").alias("occurred_us"),
             "content",
             shared=pl.concat_str(pl.lit("{"), pl.col("shared").cast(pl.List(pl.String)).list.join(","), pl.lit("}")),
         )

@@ -3,8 +3,7 @@
 SELECT
     string_agg(int8send(key_hash), ''), string_agg(int8send(key_check), ''), string_agg(int8send(row_id), ''),
     string_agg(int8send(live::integer), ''),
-    string_agg(int8send(coalesce((extract(epoch FROM occurred_at) * 1000000)::bigint, {absent})), ''),
-    string_agg(int8send(content), '') {shared}
+    string_agg(int8send(coalesce(occurred_us, {absent})), ''), string_agg(int8send(content), '') {shared}
 FROM qianzhi.key_states
 WHERE institution_id = %(institution_id)s
     AND dataset_number = %(dataset_number)s

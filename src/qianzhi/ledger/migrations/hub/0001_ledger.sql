@@ -82,12 +82,13 @@ CREATE TABLE qianzhi.key_states (
     batch_seq bigint NOT NULL,
     row_id bigint NOT NULL,
     live boolean NOT NULL,
-    occurred_at timestamp,
+    occurred_us bigint,
     content bigint NOT NULL,
     shared bigint[],
-    PRIMARY KEY (institution_id, dataset_number, key_hash, key_check)
+    PRIMARY KEY (key_hash, key_check, dataset_number, institution_id)
 ) PARTITION BY HASH (institution_id);
 COMMENT ON TABLE qianzhi.key_states IS 'The last accepted row of every key. The current view is its join with the submitted rows.';
+COMMENT ON COLUMN qianzhi.key_states.occurred_us IS 'Local time of the event in microseconds since 1970, so that a COPY need not read a date.';
 CREATE TABLE qianzhi.key_states_0 PARTITION OF qianzhi.key_states FOR VALUES WITH (MODULUS 8, REMAINDER 0);
 CREATE TABLE qianzhi.key_states_1 PARTITION OF qianzhi.key_states FOR VALUES WITH (MODULUS 8, REMAINDER 1);
 CREATE TABLE qianzhi.key_states_2 PARTITION OF qianzhi.key_states FOR VALUES WITH (MODULUS 8, REMAINDER 2);
