@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.checks.tiny import make_dataset, make_field, make_raw
 
 from qianzhi.checks import instants
-from qianzhi.checks.parse import Parsed, parse
+from qianzhi.checks.parse import Parsed, parse, said
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,6 +83,20 @@ def test_blanks_around_a_value_stay_in_the_raw_frame_only() -> None:
     assert values("AT", "2024-02-29 10:00:00 ") == [datetime(2024, 2, 29, 10)]
     assert values("FLAG", " T", "F ") == [True, False]
     assert read("TXT", " a ").raw["TXT"].to_list() == [" a "]
+
+
+@pytest.mark.parametrize(
+    ("written", "means"),
+    [("A", "A"), (" A\t", "A"), ("\u3000A B ", "A B"), ("", None), (" \t", None), ("\u3000", None), (None, None)],
+)
+@pytest.mark.parametrize("field", ["MZH", "SJSCSJ"])
+def test_what_is_said_has_no_blanks_around_it(field: str, written: str | None, means: str | None) -> None:
+    """Texts and all other fields alike, even one that does not parse; nothing is said by blanks."""
+    dataset = make_dataset([])
+    raw = make_raw(dataset, [{field: written}, {field: "B"}])
+    texts = said(raw, parse(raw, dataset).typed)
+    assert texts[field].to_list() == [means, "B"]
+    assert set(texts.columns) == set(raw.columns)
 
 
 def test_integers_are_read() -> None:

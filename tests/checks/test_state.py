@@ -13,7 +13,7 @@ from tests.checks.tiny import make_dataset, make_field, make_raw, make_rule
 
 from qianzhi.checks import findings as findings_of
 from qianzhi.checks import state
-from qianzhi.checks.parse import parse
+from qianzhi.checks.parse import parse, said
 from qianzhi.specs.model import ErrorClass, Reference, Repeat, RuleKind, Severity, Status, Text
 
 if TYPE_CHECKING:
@@ -73,8 +73,13 @@ class Standing:
 def read(rows: Sequence[Row], dataset: Dataset) -> pl.DataFrame:
     """Return the rows as the state rules see them."""
     raw = make_raw(dataset, [row.raw for row in rows])
-    raw = raw.with_columns(row_id=pl.Series([row.row_id for row in rows], dtype=pl.Int64))
-    return state.rows_of(raw, parse(raw, dataset).typed, dataset)
+    return read_raw(raw.with_columns(row_id=pl.Series([row.row_id for row in rows], dtype=pl.Int64)), dataset)
+
+
+def read_raw(raw: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
+    """Return raw rows as the state rules see them."""
+    typed = parse(raw, dataset).typed
+    return state.rows_of(raw, said(raw, typed), typed, dataset)
 
 
 def frame_of(standings: Mapping[str, Standing], dataset: Dataset) -> pl.DataFrame:
@@ -274,11 +279,16 @@ names = st.sampled_from([None, "", "A", "B", " B "])
 persons = st.dictionaries(st.sampled_from(["K1", "K2", "K3"]), st.tuples(st.booleans(), st.sampled_from(["A", "B"])))
 
 
+def texts(raw: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
+    """Return what rows say."""
+    return said(raw, parse(raw, dataset).typed)
+
+
 def held_persons(said: Mapping[str, tuple[bool, str]]) -> pl.DataFrame:
     """Return the states of persons: card to (live, name)."""
     raw = make_raw(PERSON, [{"JGDM": "1", "KH": card, "XM": name, "CXBZ": "1"} for card, (_, name) in said.items()])
     live = pl.Series([live for live, _ in said.values()], dtype=pl.Boolean)
-    return state.rows_of(raw, parse(raw, PERSON).typed, PERSON).with_columns(live=live).select(*state.STATE.names())
+    return read_raw(raw, PERSON).with_columns(live=live).select(*state.STATE.names())
 
 
 @settings(deadline=None)
@@ -299,7 +309,7 @@ def test_references_and_repeats_are_judged_as_one_row_after_another(
         elif (name or "").strip() not in {"", true_name}:
             differing.add(row_id)
 
-    keys = state.reference_keys(raw, REFERENCE, PERSON, pl.Series([applies for *_, applies in children]))
+    keys = state.reference_keys(texts(raw, CHILD), REFERENCE, PERSON, pl.Series([applies for *_, applies in children]))
     parents = held_persons(said)
     unmet = state.reference_findings(state.unmet(keys, parents), REFERENCE)
     repeats = state.repeat_findings(keys, parents, REFERENCE)
@@ -314,7 +324,7 @@ def test_references_and_repeats_are_judged_as_one_row_after_another(
 def test_an_unmet_reference_names_the_row_that_is_missing() -> None:
     """Dataset and key stand in the detail, in the order of the parent's key; the blamed field is the last of `on`."""
     raw = make_raw(CHILD, [{"JGDM": "1", "HZKH": " K1 "}])
-    keys = state.reference_keys(raw, REFERENCE, PERSON, pl.Series([True]))
+    keys = state.reference_keys(texts(raw, CHILD), REFERENCE, PERSON, pl.Series([True]))
     found = state.reference_findings(state.unmet(keys, held_persons({})), REFERENCE)
     assert found.rows() == [(1, "V30", "E06", "JGDM", "1", "person(JGDM=1, KH=K1)", "error")]
 
@@ -322,7 +332,7 @@ def test_an_unmet_reference_names_the_row_that_is_missing() -> None:
 def test_a_differing_repeat_says_what_its_rule_says() -> None:
     """Code, class, field and severity are those of the repeat, and neither name is repeated."""
     raw = make_raw(CHILD, [{"JGDM": "1", "HZKH": "K1", "HZXM": "张三"}])
-    keys = state.reference_keys(raw, REFERENCE, PERSON, pl.Series([True]))
+    keys = state.reference_keys(texts(raw, CHILD), REFERENCE, PERSON, pl.Series([True]))
     found = state.repeat_findings(keys, held_persons({"K1": (True, "李四")}), REFERENCE)
     assert found.rows() == [(1, "V37", "E12", "HZXM", None, "person(JGDM=1, KH=K1)", "warning")]
 
@@ -331,6 +341,6 @@ def test_a_differing_repeat_says_what_its_rule_says() -> None:
 def test_a_huge_key_makes_a_short_finding(column: str) -> None:
     """What a row calls its parent is cut: it may be megabytes, and it stands in ledgers and receipts."""
     raw = make_raw(CHILD, [{"JGDM": "1" * 100_000, "HZKH": "K" * 100_000}])
-    keys = state.reference_keys(raw, REFERENCE, PERSON, pl.Series([True]))
+    keys = state.reference_keys(texts(raw, CHILD), REFERENCE, PERSON, pl.Series([True]))
     found = state.reference_findings(state.unmet(keys, held_persons({})), REFERENCE)
     assert len(found[column].item()) < 3 * findings_of.VALUE_CHARACTERS_MAX

@@ -10,12 +10,14 @@ from tests.checks.tiny import PERSON, VISIT, make_dataset, make_raw, make_rule
 
 from qianzhi.checks import state
 from qianzhi.checks.keys import key_check, key_hash
-from qianzhi.checks.parse import parse
+from qianzhi.checks.parse import parse, said
 from qianzhi.gateway.triage import WAITING, Parents, Surroundings, Triage, triage
 from qianzhi.specs.model import ErrorClass, Reference, RuleKind, Severity, Status, Text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from qianzhi.specs.model import Dataset
 
 LANE, PARENT_LANE, OTHER_LANE = 7, 3, 4
 CODES = {"new": "1", "modify": "2", "revoke": "3"}
@@ -90,6 +92,16 @@ def states(live: dict[str, bool]) -> pl.DataFrame:
     )
 
 
+def texts_of(raw: pl.DataFrame, dataset: Dataset = DATASET) -> pl.DataFrame:
+    """Return what rows say."""
+    return said(raw, parse(raw, dataset).typed)
+
+
+def seen_of(raw: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
+    """Return rows as the triage sees them."""
+    return state.rows_of(raw, texts_of(raw, dataset), parse(raw, dataset).typed, dataset)
+
+
 def decided(rows: Sequence[Row], world: World = World(), rejected: Sequence[int] = ()) -> Triage:
     """Decide about rows."""
     raw = make_raw(
@@ -110,18 +122,18 @@ def decided(rows: Sequence[Row], world: World = World(), rejected: Sequence[int]
         Parents(
             DATASET.references[0],
             PARENT_LANE,
-            state.reference_keys(raw, DATASET.references[0], PARENT, always),
+            state.reference_keys(texts_of(raw), DATASET.references[0], PARENT, always),
             states(world.persons),
         )
     ]
     if world.cards is not None:
-        keys = state.reference_keys(raw, DATASET.references[1], CARD, always)
+        keys = state.reference_keys(texts_of(raw), DATASET.references[1], CARD, always)
         parents.append(Parents(DATASET.references[1], OTHER_LANE, keys, states(world.cards)))
     held = keyed([key for key, _ in world.held]).with_columns(
         row_id=pl.Series([row_id for _, row_id in world.held], dtype=pl.Int64)
     )
     around = Surroundings(LANE, states(world.live), held, keyed(world.in_flight), parents)
-    seen = state.rows_of(raw, parse(raw, DATASET).typed, DATASET)
+    seen = seen_of(raw, DATASET)
     return triage(seen, pl.Series("row_id", list(rejected), dtype=pl.Int64), around, DATASET)
 
 
@@ -296,10 +308,15 @@ def test_the_child_of_two_missing_parents_waits_for_the_first() -> None:
 def test_a_parent_that_only_warns_is_not_waited_for() -> None:
     """A reference whose severity is a warning holds nothing back."""
     raw = make_raw(DATASET, [{"JGDM": "1", "MZH": "A", "CXBZ": "1", "ZJHM": "P"}])
-    parents = Parents(WARNS, PARENT_LANE, state.reference_keys(raw, WARNS, PARENT, pl.Series([True])), states({}))
+    parents = Parents(
+        WARNS,
+        PARENT_LANE,
+        state.reference_keys(texts_of(raw), WARNS, PARENT, pl.Series([True])),
+        states({}),
+    )
     nothing_held = states({}).select(*state.KEY, "row_id")
     around = Surroundings(LANE, states({}), nothing_held, keyed([]), (parents,))
-    seen = state.rows_of(raw, parse(raw, DATASET).typed, DATASET)
+    seen = seen_of(raw, DATASET)
     assert places(triage(seen, pl.Series("row_id", [], dtype=pl.Int64), around, DATASET)) == {"go": [1]}
 
 
@@ -380,7 +397,7 @@ def test_states_that_name_a_record_twice_do_not_multiply_its_rows() -> None:
     """A rehearsal without states takes every change as accepted, record by record or not."""
     rows = [Row(1, "A", "modify"), Row(2, "A", "modify", 1)]
     raw = make_raw(DATASET, [{"JGDM": "1", "MZH": row.key, "CXBZ": "2", "SJSCSJ": None} for row in rows])
-    seen = state.rows_of(raw, parse(raw, DATASET).typed, DATASET)
+    seen = seen_of(raw, DATASET)
     around = Surroundings(
         LANE, seen.select(*state.KEY, live=pl.lit(value=True)), seen.select(*state.KEY, "row_id").clear(), keyed([]), ()
     )
@@ -391,7 +408,7 @@ def test_states_that_name_a_record_twice_do_not_multiply_its_rows() -> None:
 def test_a_dataset_without_the_rule_still_says_why() -> None:
     """The number that the specification gives the rule stands in for it."""
     raw = make_raw(VISIT, [{"JGDM": "1", "MZH": "A", "CXBZ": "3", "SJSCSJ": None}])
-    seen = state.rows_of(raw, parse(raw, VISIT).typed, VISIT)
+    seen = seen_of(raw, VISIT)
     around = Surroundings(LANE, states({}), seen.select(*state.KEY, "row_id").clear(), keyed([]), ())
     outcome = triage(seen, pl.Series("row_id", [], dtype=pl.Int64), around, VISIT)
     assert outcome.findings.select("code", "class", "severity").rows() == [("V22", "E06", "warning")]

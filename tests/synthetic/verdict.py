@@ -11,6 +11,7 @@ import polars as pl
 
 from qianzhi.checks import findings as findings_of
 from qianzhi.checks.checker import checker
+from qianzhi.checks.parse import said
 from qianzhi.checks.state import (
     KEY,
     STATE,
@@ -68,7 +69,10 @@ class Desk:
             [checked.findings, *self._sender(dataset, raw), *self._references(dataset, checked, as_of)]
         )
         chained = chain(
-            rows_of(raw, checked.typed, dataset), self._states[dataset.name], dataset, findings_of.rejecting(findings)
+            rows_of(raw, said(raw, checked.typed), checked.typed, dataset),
+            self._states[dataset.name],
+            dataset,
+            findings_of.rejecting(findings),
         )
         before = self._states[dataset.name]
         self._states[dataset.name] = pl.concat([before.join(chained.states, on=KEY, how="anti"), chained.states])
@@ -78,7 +82,8 @@ class Desk:
         found = []
         for reference in dataset.references:
             applies = checker(self._regulator, dataset).applies(checked, reference, as_of=as_of)
-            keys = reference_keys(checked.raw, reference, self._regulator.dataset(reference.to), applies)
+            texts = said(checked.raw, checked.typed)
+            keys = reference_keys(texts, reference, self._regulator.dataset(reference.to), applies)
             parents = self._states[reference.to]
             found.append(reference_findings(unmet(keys, parents), reference))
             found.append(repeat_findings(keys, parents, reference))

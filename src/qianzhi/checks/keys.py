@@ -3,7 +3,7 @@ Natural keys and contents as 64-bit numbers.
 
 A key is probed by `key_hash` and verified by `key_check`, a second, independent hash: together 128 bits,
 so that a probe never needs the key's text and a ledger row stays narrow.
-The hashes are stored, hence fixed for ever: xxh3_64 and xxhash64 of the values joined with U+001F, where U+001F
+The two are stored, hence fixed for ever: xxh3_64 and xxhash64 of the values joined with U+001F, where U+001F
 within a value is written as U+0000 U+0001 and an absent value as U+0000. No stored value can hold U+0000.
 """
 
@@ -15,7 +15,7 @@ import polars as pl
 from polars_hash import NonCryptographicHashingNameSpace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 SEPARATOR = "\x1f"
 _ABSENT = "\x00"  # cannot stand in a value that came through PostgreSQL, so an absent value equals no present one
@@ -23,8 +23,9 @@ _ESCAPED = "\x00\x01"  # so that no value can pose as two
 
 
 def key_text(fields: Sequence[str]) -> pl.Expr:
-    """Return the text of a key over raw text columns, each stripped as parsing strips it."""
-    return _joined(_stripped(name).str.replace_all(SEPARATOR, _ESCAPED, literal=True) for name in fields)
+    """Return the text of a key over columns of `parse.said`."""
+    escaped = (pl.col(name).str.replace_all(SEPARATOR, _ESCAPED, literal=True) for name in fields)
+    return pl.concat_str([value.fill_null(_ABSENT) for value in escaped], separator=SEPARATOR)
 
 
 def key_hash(fields: Sequence[str]) -> pl.Expr:
@@ -62,16 +63,8 @@ def content_hash(fields: Sequence[str]) -> pl.Expr:
 
 
 def is_complete(fields: Sequence[str]) -> pl.Expr:
-    """Tell whether every field of a key holds more than blanks."""
-    return pl.all_horizontal(pl.col(name).str.strip_chars().fill_null("") != "" for name in fields)
-
-
-def _stripped(name: str) -> pl.Expr:
-    return pl.col(name).str.strip_chars()
-
-
-def _joined(values: Iterable[pl.Expr]) -> pl.Expr:
-    return pl.concat_str([value.fill_null(_ABSENT) for value in values], separator=SEPARATOR)
+    """Tell whether every field of a key says anything, over columns of `parse.said`."""
+    return pl.all_horizontal(pl.col(name).is_not_null() for name in fields)
 
 
 def _signed(expression: pl.Expr) -> pl.Expr:

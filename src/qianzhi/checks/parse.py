@@ -67,6 +67,20 @@ def parse(raw: pl.DataFrame, dataset: Dataset, accepted: Mapping[str, pl.Expr] |
     return Parsed(raw, typed.with_columns(repaired) if repaired else typed, findings_of.concat(found), inside)
 
 
+def said(raw: pl.DataFrame, typed: pl.DataFrame) -> pl.DataFrame:
+    """
+    Return what a frame says as texts, for keys: row_id and each field without blanks around it, null where blank.
+
+    Reading has stripped the texts already, so that of most columns none is made anew.
+    """
+    texts = [name for name, kind in typed.schema.items() if kind == pl.String]
+    rest = [name for name in raw.columns if name != "row_id" and name not in texts]
+    stripped = raw.select("row_id", pl.col(rest).str.strip_chars())
+    # Only what was not read can be blank.
+    unread = [name for name in rest if typed[name].null_count() > raw[name].null_count()]
+    return stripped.with_columns(pl.col(unread).replace("", None)).hstack(typed.select(texts))
+
+
 @lru_cache(maxsize=FIELDS_MAX)
 def plain(field: Field) -> pl.Expr:
     """Return the value of each text in the field's usual spelling; null for every other text and for blanks."""

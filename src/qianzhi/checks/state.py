@@ -33,6 +33,7 @@ STATE = pl.Schema(
         "shared": pl.List(pl.Int64()),  # one hash a group of `Dataset.shared`
     }
 )
+_NOTHING_SHARED = pl.lit(None, pl.List(pl.Int64))
 _TEXT = pl.col("text")  # of a key, while its two hashes are made; no regulator spells a field in lower case
 NEW, MODIFY, REVOKE = "new", "modify", "revoke"
 _BEFORE = ("live", "occurred_at", "content")  # what the change chain looks back at
@@ -48,38 +49,33 @@ class Chained:
     states: pl.DataFrame  # STATE, one row for each key that has an accepted row
 
 
-def changes_of(raw: pl.DataFrame, typed: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
+def changes_of(texts: pl.DataFrame, typed: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
     """
     Return what happened to which record: row_id, key_hash, key_check, operation and occurred_at of each row.
 
-    `operation` is null where the change field holds none of its three values, and where the key is incomplete:
-    such a row says nothing about any record.
+    `texts` are those of `parse.said`. `operation` is null where the change field holds none of its three values, and
+    where the key is incomplete: such a row says nothing about any record.
     """
     change = dataset.change
     operations = {change.new: NEW, change.modify: MODIFY, change.revoke: REVOKE}
-    return pl.concat(
-        [
-            raw.select("row_id", text=key_text(dataset.key), keyed=is_complete(dataset.key)).select(
-                "row_id", "keyed", hash_of(_TEXT).alias("key_hash"), check_of(_TEXT).alias("key_check")
-            ),
-            typed.select(
-                said=pl.col(change.field).replace_strict(operations, default=None, return_dtype=pl.String),
-                occurred_at=pl.col(dataset.occurred_at).cast(pl.Datetime("us")),
-            ),
-        ],
-        how="horizontal",
-    ).select(pl.exclude("said", "keyed"), operation=pl.when("keyed").then("said"))
+    hashed = texts.select("row_id", text=key_text(dataset.key), keyed=is_complete(dataset.key)).select(
+        "row_id", "keyed", hash_of(_TEXT).alias("key_hash"), check_of(_TEXT).alias("key_check")
+    )
+    happened = typed.select(
+        operation=pl.col(change.field).replace_strict(operations, default=None, return_dtype=pl.String),
+        occurred_at=pl.col(dataset.occurred_at).cast(pl.Datetime("us")),
+    )
+    return hashed.hstack(happened).select("row_id", *KEY, "occurred_at", operation=pl.when("keyed").then("operation"))
 
 
-def rows_of(raw: pl.DataFrame, typed: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
+def rows_of(raw: pl.DataFrame, texts: pl.DataFrame, typed: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
     """Return what the change chain needs of each row: `changes_of`, and the hashes `content` and `shared` of STATE."""
-    return changes_of(raw, typed, dataset).hstack(
-        raw.select(
-            content_hash([field.name for field in dataset.fields]).alias("content"),
-            shared=pl.concat_list([key_hash(group) for group in dataset.shared])
-            if dataset.shared
-            else pl.lit(None, pl.List(pl.Int64)),
-        )
+    shared = pl.concat_list([key_hash(group) for group in dataset.shared]) if dataset.shared else _NOTHING_SHARED
+    return changes_of(texts, typed, dataset).hstack(
+        [
+            raw.select(content=content_hash([field.name for field in dataset.fields])).to_series(),
+            texts.select("row_id", shared=shared)["shared"],
+        ]
     )
 
 
@@ -180,16 +176,17 @@ def _next_states(judged: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def reference_keys(raw: pl.DataFrame, reference: Reference, parent: Dataset, applies: pl.Series) -> pl.DataFrame:
+def reference_keys(texts: pl.DataFrame, reference: Reference, parent: Dataset, applies: pl.Series) -> pl.DataFrame:
     """
     Return row_id and the key of the row that each row refers to, and what it repeats of it.
 
-    A row refers to nothing where a field of the reference is blank or where `applies` is False.
+    `texts` are those of `parse.said`. A row refers to nothing where a field of the reference is blank or where
+    `applies` is False.
     """
     local = {there: here for here, there in reference.on.items()}
     fields = [local[name] for name in parent.key]
     return (
-        raw.lazy()  # of the columns that are not named here none is copied
+        texts.lazy()  # of the columns that are not named here none is copied
         .with_columns(applies)
         .filter(is_complete(fields) & pl.col(applies.name))
         .with_columns(text=key_text(fields))
@@ -219,7 +216,7 @@ def unmet(keys: pl.DataFrame, parents: pl.DataFrame) -> pl.DataFrame:
 def _named(keys: pl.DataFrame) -> pl.Expr:
     """Return the parent in words: its dataset and its key."""
     shown = [
-        pl.concat_str(pl.lit(part), pl.col(part).str.strip_chars().str.slice(0, findings_of.VALUE_CHARACTERS_MAX))
+        pl.concat_str(pl.lit(part), pl.col(part).str.slice(0, findings_of.VALUE_CHARACTERS_MAX))
         for part in _parts(keys)
     ]
     return pl.concat_str(pl.col("to"), pl.lit("("), pl.concat_str(shown, separator=", "), pl.lit(")"))

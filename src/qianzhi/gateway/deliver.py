@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import structlog
 
-from qianzhi.checks.parse import parse
+from qianzhi.checks.parse import parse, said
 from qianzhi.checks.state import changes_of
 from qianzhi.errors import OperatorError, RetryableError, SenderError
 from qianzhi.gateway.seal import Sealed, blobs_of
@@ -220,5 +220,6 @@ def recalled(batch: Batch, workplace: Workplace, destination: Destination) -> Se
     content = workplace.spool.read(batch.batch_id, batch.digest)
     opened = open_envelope(content)
     dataset = destination.regulator.dataset(opened.manifest.dataset)
-    rows = changes_of(opened.rows, parse(opened.rows, dataset).typed, dataset)
+    typed = parse(opened.rows, dataset).typed
+    rows = changes_of(said(opened.rows, typed), typed, dataset)
     return Sealed(batch, opened.manifest, content, rows, blobs_of(opened.rows, dataset))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from qianzhi.checks.keys import is_complete
-from qianzhi.checks.parse import parse
+from qianzhi.checks.parse import parse, said
 
 if TYPE_CHECKING:
     from qianzhi.specs.model import Dataset
@@ -21,8 +21,9 @@ def behind(raw: pl.DataFrame, repeated: pl.DataFrame, dataset: Dataset) -> pl.Se
     without a readable time comes last: its verdict will say so. Rows whose key is incomplete have no order: they
     name no record.
     """
-    raw = raw.filter(is_complete(dataset.key))
-    times = parse(raw, dataset).typed.select("row_id", occurred_at=pl.col(dataset.occurred_at))
+    typed = parse(raw, dataset).typed
+    named = said(raw, typed).select("row_id", keyed=is_complete(dataset.key)).filter("keyed")
+    times = typed.join(named, on="row_id", how="semi").select("row_id", occurred_at=pl.col(dataset.occurred_at))
     ranked = (
         repeated.join(times, on="row_id")
         .sort("key_text_hash", "occurred_at", "row_id", nulls_last=True)

@@ -11,6 +11,7 @@ import polars as pl
 
 from qianzhi.checks import findings as findings_of
 from qianzhi.checks.checker import checker
+from qianzhi.checks.parse import said
 from qianzhi.checks.state import KEY, NEW, changes_of, reference_keys
 from qianzhi.gateway import staging
 from qianzhi.gateway.images import carry
@@ -156,14 +157,14 @@ class Sealer:
         if RuleKind.STATE not in self._destination.kinds:
             rows = raw.select("row_id")
             return _Judged(carried, rows, found, everything_goes(rows))
-        rows = changes_of(raw, checked.typed, self.dataset)
-        around = self._surroundings(checked, rows, in_flight, cycle.as_of)
+        texts = said(raw, checked.typed)
+        rows = changes_of(texts, checked.typed, self.dataset)
+        parents = tuple(self._pointed_at(checked, texts, cycle.as_of))
+        around = self._surroundings(rows, in_flight, parents)
         decided = triage(rows, findings_of.rejecting(found), around, self.dataset)
         return _Judged(carried, rows, findings_of.concat([found, decided.findings]), decided)
 
-    def _surroundings(
-        self, checked: Checked, rows: pl.DataFrame, in_flight: pl.DataFrame, as_of: datetime
-    ) -> Surroundings:
+    def _surroundings(self, rows: pl.DataFrame, in_flight: pl.DataFrame, parents: tuple[Parents, ...]) -> Surroundings:
         # What is new needs no state of its own: whether its key is taken is for the regulator to say.
         asking = rows.filter(pl.col("operation") != NEW)
         return Surroundings(
@@ -171,17 +172,17 @@ class Sealer:
             keys.states_of(self._session, self.lane.lane_id, asking),
             held.held_of(self._session, self.lane.lane_id, rows),
             in_flight,
-            tuple(self._pointed_at(checked, as_of)),
+            parents,
         )
 
-    def _pointed_at(self, checked: Checked, as_of: datetime) -> list[Parents]:
+    def _pointed_at(self, checked: Checked, texts: pl.DataFrame, as_of: datetime) -> list[Parents]:
         found = []
         for reference in self.dataset.references:
             if reference.severity is not Severity.ERROR or reference.to not in self._parents:
                 continue
             parent = self._destination.regulator.dataset(reference.to)
             applies = self._checker.applies(checked, reference, as_of=as_of)
-            named = reference_keys(checked.raw, reference, parent, applies)
+            named = reference_keys(texts, reference, parent, applies)
             found.append(self._open(reference, self._parents[reference.to], named))
         return found
 

@@ -13,6 +13,7 @@ from psycopg.errors import CharacterNotInRepertoire, UniqueViolation
 
 from qianzhi.checks import findings as findings_of
 from qianzhi.checks.checker import LOCAL_KINDS, checker
+from qianzhi.checks.parse import said
 from qianzhi.checks.state import rows_of
 from qianzhi.db.server import translated
 from qianzhi.errors import SenderError
@@ -150,7 +151,7 @@ class Reception:
         submission = self._check(replace(envelope, rows=rows), dataset, served).with_findings(found)
         case = _Case(act, sender, envelope.manifest, dataset, submission)
         if RuleKind.STATE in self._kinds:
-            case = replace(case, rows=rows_of(submission.raw, submission.typed, dataset))
+            case = replace(case, rows=rows_of(submission.raw, submission.texts, submission.typed, dataset))
         case = self._look_around(case)
         with self._pool.connection() as session:
             self._rows.open(session, sender.regulator, dataset.name, act.received_at)
@@ -164,6 +165,7 @@ class Reception:
         images = {blob_column(field.name): field.name for field in dataset.fields if field.image}
         return Submission(
             raw=checked.raw,
+            texts=said(checked.raw, checked.typed),
             typed=checked.typed,
             applies=lambda reference: shared.applies(checked, reference, as_of=as_of),
             blobs=envelope.rows.select("row_id", *images).rename(images),

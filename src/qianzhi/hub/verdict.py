@@ -45,6 +45,7 @@ class Submission:
     """One batch after the rules that both ends share."""
 
     raw: pl.DataFrame
+    texts: pl.DataFrame  # of parse.said
     typed: pl.DataFrame
     applies: Callable[[Reference], pl.Series]  # whether a row's reference counts, by its `unless`
     blobs: pl.DataFrame  # row_id and, named by its image field, the SHA-256 (hex) of each image
@@ -98,7 +99,7 @@ def reference_findings(
     found = []
     for reference in dataset.references:
         parent = regulator.dataset(reference.to)
-        keys = state.reference_keys(submission.raw, reference, parent, submission.applies(reference))
+        keys = state.reference_keys(submission.texts, reference, parent, submission.applies(reference))
         if not keys.is_empty():
             parents = holdings.parents(reference.to, keys["key_hash"].unique())
             found.append(state.reference_findings(state.unmet(keys, parents), reference))
@@ -121,7 +122,7 @@ def judge(submission: Submission, rows: pl.DataFrame, dataset: Dataset, holdings
     chained = state.chain(rows, held, dataset, findings_of.rejecting(submission.findings))
     found, facts = [submission.findings, chained.findings], []
     for rule, key, says in _consistent_rules(dataset):
-        asserted = _asserted(submission.raw, rows, chained.refused, value=rule.field, key=key, says=says)
+        asserted = _asserted(submission.texts, rows, chained.refused, value=rule.field, key=key, says=says)
         before = holdings.facts(dataset.name, rule.code, asserted["key_hash"].unique())
         broken, said = _facts(asserted, before, rule, is_own_key=set(key) >= set(dataset.key))
         found.append(broken)
@@ -136,7 +137,7 @@ def _foreign(raw: pl.DataFrame, rule: Rule, field: str, institution: str) -> pl.
 
 def _without_image(submission: Submission, rule: Rule, field: str, holdings: Holdings) -> pl.DataFrame:
     named = submission.raw.select("row_id", field).with_columns(digest=submission.blobs[field].str.to_lowercase())
-    named = named.filter(is_complete([field]))
+    named = named.filter(pl.col(field).str.strip_chars() != "")
     lacking = holdings.lacking_blobs(named["digest"].drop_nulls().unique())
     missing = named.filter(pl.col("digest").is_null() | pl.col("digest").is_in(lacking.implode()))
     return _of_rule(missing, rule, value=pl.col(field))
@@ -153,11 +154,11 @@ def _names(listed: str) -> list[str]:
 
 
 def _asserted(
-    raw: pl.DataFrame, rows: pl.DataFrame, refused: pl.Series, *, value: str, key: list[str], says: list[str]
+    texts: pl.DataFrame, rows: pl.DataFrame, refused: pl.Series, *, value: str, key: list[str], says: list[str]
 ) -> pl.DataFrame:
     """Return what each row says of which key, by which record, in the order of the change chain."""
     return (
-        raw.filter(is_complete([*key, *says]))
+        texts.filter(is_complete([*key, *says]))
         .select(
             "row_id",
             key_hash(key).alias("key_hash"),
