@@ -17,6 +17,7 @@ from tests.hub.server import BODY_BYTES_MAX, BODY_SECONDS_MAX, Hub, answering, d
 
 from qianzhi.db.server import connect
 from qianzhi.hub import onboarding
+from qianzhi.hub.bodies import DRAIN_PAUSE_SECONDS_MAX as PAUSE_SECONDS_MAX
 from qianzhi.hub.identity import REMEMBERED_SECONDS
 from qianzhi.sealing import envelopes
 
@@ -122,6 +123,25 @@ def test_an_oversized_body_is_refused_with_a_reason(client: httpx.Client) -> Non
         headers={"Content-Type": envelopes.MEDIA_TYPE},
     )
     assert problem(unsaid) == "body-too-large"
+
+
+def test_who_pauses_amid_a_refused_body_is_answered_soon(hub: Hub) -> None:
+    """413 while the announced body is still to come: there is nothing to wait for."""
+    with dribble(hub, f"/batches/{uuid4()}", length=BODY_BYTES_MAX + 1) as connection:
+        began = time.monotonic()
+        assert b" 413 " in connection.recv(4096).split(b"\r\n")[0]
+        assert time.monotonic() - began < PAUSE_SECONDS_MAX + 2
+
+
+def test_who_goes_on_writing_a_refused_body_reads_the_answer(hub: Hub) -> None:
+    """A slow line is no pause: the answer waits until the sender has said its say, and is not lost."""
+    with dribble(hub, f"/batches/{uuid4()}", length=BODY_BYTES_MAX + 1) as connection:
+        began, left = time.monotonic(), BODY_BYTES_MAX + 1
+        while left:
+            time.sleep(PAUSE_SECONDS_MAX / 5)
+            left -= connection.send(bytes(min(left, BODY_BYTES_MAX // 9)))
+        assert time.monotonic() - began > PAUSE_SECONDS_MAX
+        assert b" 413 " in connection.recv(4096).split(b"\r\n")[0]
 
 
 def test_a_body_that_is_not_what_its_digest_says_is_refused(client: httpx.Client) -> None:

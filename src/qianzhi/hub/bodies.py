@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 BODY_SECONDS_MAX: Final = 120.0
 BATCH_BYTES_MAX: Final = 64 * 2**20
 DRAIN_SECONDS_MAX: Final = 20.0
+DRAIN_PAUSE_SECONDS_MAX: Final = 1.5
+"""How long a sender whose body is refused may pause; one that pauses longer can read its answer."""
+
 HELD_BYTES_MAX: Final = 160 * 2**20
 """Of all bodies that one process holds at once; memory and not politeness sets it."""
 
@@ -149,17 +152,20 @@ async def drain(request: Request, *, bytes_max: int = BATCH_BYTES_MAX) -> None:
     """
     Read and forget a body that is refused.
 
-    A connection that closes with bytes unread loses the answer on its way, and the sender never learns why.
+    A connection that closes with bytes unread loses the answer on its way, and the sender never learns why. Only who
+    goes on writing is waited for.
     """
     if getattr(request.state, _READ, False):
         return
-    left = bytes_max
+    left, now = bytes_max, asyncio.get_running_loop().time
+    last = now() + DRAIN_SECONDS_MAX
     try:
-        async with asyncio.timeout(DRAIN_SECONDS_MAX):
+        async with asyncio.timeout(DRAIN_PAUSE_SECONDS_MAX) as patience:
             async for chunk in request.stream():
                 left -= len(chunk)
                 if left < 0:
                     return
+                patience.reschedule(min(now() + DRAIN_PAUSE_SECONDS_MAX, last))
     except (TimeoutError, ClientDisconnect):
         return
 
