@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -108,15 +108,21 @@ def answering(postgres: Cluster, folder: Path, port: int) -> Iterator[Hub]:
     )
     authority = install(home, settings).authority
     assert authority is not None
-    serving = subprocess.Popen([sys.executable, "-c", SERVE, str(home.path)])
+    ready = Hub(home, assembly.owner_dsn(home, settings), port, ssl.create_default_context(cafile=authority), "")
+    with serving(home) as process:
+        await_health(port, ready.tls, process)
+        yield replace(ready, credential=ready.issue(CODE))
+
+
+@contextmanager
+def serving(home: Home) -> Iterator[subprocess.Popen[bytes]]:
+    """Let the intake of a hub run that is set up, whether it answers or not."""
+    process = subprocess.Popen([sys.executable, "-c", SERVE, str(home.path)])
     try:
-        dsn = assembly.owner_dsn(home, settings)
-        ready = Hub(home, dsn, port, ssl.create_default_context(cafile=authority), "")
-        await_health(ready.port, ready.tls, serving)
-        yield Hub(home, dsn, port, ready.tls, ready.issue(CODE))
+        yield process
     finally:
-        serving.terminate()
-        serving.wait(STOP_SECONDS_MAX)
+        process.terminate()
+        process.wait(STOP_SECONDS_MAX)
 
 
 def await_health(port: int, tls: ssl.SSLContext, serving: subprocess.Popen[bytes]) -> None:

@@ -10,8 +10,8 @@ from urllib.parse import quote, urlencode
 import psycopg
 from psycopg import Connection, pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg_pool import ConnectionPool
 
+from qianzhi.db.pool import Pool
 from qianzhi.errors import ConfigurationError, OperatorError, QianzhiError, RetryableError
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ LOCK_TIMEOUT_SECONDS = 30.0
 WAIT_SECONDS = 60.0
 _CONNECT_SECONDS = 10
 _PAUSE_SECONDS_MIN, _PAUSE_SECONDS_MAX, _PAUSE_GROWTH = 0.1, 3.0, 1.5
-_POOL_IDLE_SECONDS_MAX = 300.0
 _KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 _BUSY = ("too many", "remaining connection slots", "太多", "过多")  # of a server that otherwise answers
 
@@ -129,25 +128,21 @@ def pool(
     lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
     statement_timeout_seconds: float | None = None,
     wait_seconds: float = WAIT_SECONDS,
-) -> ConnectionPool[Session]:
+) -> Pool:
     """
-    Open a pool of sessions, each checked when lent; use it as a context, or close it.
+    Open a pool of sessions; use it as a context, or close it.
 
     `pool.connection()` commits or rolls back like a psycopg connection's own context. The first session is opened
     by `connect`, so a wrong address fails here and not in a thread of the pool.
     """
     connect(dsn, application=application, wait_seconds=wait_seconds).close()
-    return ConnectionPool(
+    return Pool(
         _with_settings(dsn, application, lock_timeout_seconds, statement_timeout_seconds),
-        connection_class=Connection,
-        kwargs={"autocommit": autocommit},
-        min_size=size_min,
-        max_size=size_max,
-        max_idle=_POOL_IDLE_SECONDS_MAX,
-        timeout=wait_seconds,
-        check=ConnectionPool.check_connection,
         name=application,
-        open=True,
+        size_min=size_min,
+        size_max=size_max,
+        autocommit=autocommit,
+        wait_seconds=wait_seconds,
     )
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 JSON: Final = "application/json"
+HEALTH_PATH: Final = "/healthz"
 PAGE_MAX: Final = 10_000
 _ROW_ID_MIN: Final = -(2**63)
 
@@ -68,7 +69,7 @@ def build(desk: Desk) -> Gate:
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(QianzhiError, _answer_error)
-    app.add_exception_handler(Exception, _answer_error)
+    app.add_exception_handler(Exception, _answer_defect)
     return Gate(app)
 
 
@@ -92,16 +93,16 @@ def _add_batches(app: FastAPI, desk: Desk) -> None:
             answer = await desk.batch(
                 sender.institution_id, lambda: desk.reception.receive(sender, batch_id, body, media_type)
             )
-        return _answer(answer) if isinstance(answer, Problem) else _json(answer.receipt)
+        return answer_with(answer) if isinstance(answer, Problem) else _json(answer.receipt)
 
     @app.get("/v1/{regulator}/batches/{batch_id}")
     async def get_receipt(request: Request, regulator: _Regulator, batch_id: UUID) -> Response:
         """Read the receipt of a batch again."""
         sender = await _admit(request, desk, regulator)
         if isinstance(sender, Problem):
-            return _answer(sender)
+            return answer_with(sender)
         receipt = await desk.query(lambda: desk.reception.receipt(sender, batch_id))
-        return _answer(_UNKNOWN_BATCH) if receipt is None else _json(receipt)
+        return answer_with(_UNKNOWN_BATCH) if receipt is None else _json(receipt)
 
 
 def _add_blobs(app: FastAPI, desk: Desk) -> None:
@@ -118,7 +119,7 @@ def _add_blobs(app: FastAPI, desk: Desk) -> None:
             if isinstance(body, Problem):
                 return await _refuse(request, body)
             problem = await desk.query(lambda: _store(desk, sender, digest, body, _media_type(request)))
-        return _answer(problem) if problem else Response(status_code=HTTPStatus.NO_CONTENT)
+        return answer_with(problem) if problem else Response(status_code=HTTPStatus.NO_CONTENT)
 
     @app.head("/v1/{regulator}/blobs/{digest}")
     async def head_blob(request: Request, regulator: _Regulator, digest: _Digest) -> Response:
@@ -168,13 +169,28 @@ def _add_feedback(app: FastAPI, desk: Desk) -> None:
             ),
         )
 
-    @app.get("/healthz")
+    @app.get(HEALTH_PATH)
     async def get_health() -> Response:
         """Tell whether the hub can take batches."""
-        problem = await desk.query(desk.ailment)
-        if problem is None:
-            return _json(orjson.dumps({"status": "ok", "regulators": sorted(desk.served)}))
-        return _json(orjson.dumps({"status": "failing", "why": problem}), HTTPStatus.SERVICE_UNAVAILABLE)
+        why = await desk.query(desk.ailment)
+        if why is not None:
+            return failing(why)
+        return _json(orjson.dumps({"status": "ok", "regulators": sorted(desk.served)}))
+
+
+def answer_with(problem: Problem) -> Response:
+    """Return a problem as an answer."""
+    return Response(
+        problem.encode(), status_code=problem.status, media_type=problems.MEDIA_TYPE, headers=problem.headers()
+    )
+
+
+def failing(why: str) -> Response:
+    """Return what /healthz answers when not all is well."""
+    said = orjson.dumps({"status": "failing", "why": why})
+    return Response(
+        said, status_code=HTTPStatus.SERVICE_UNAVAILABLE, media_type=JSON, headers=problems.UNAVAILABLE.headers()
+    )
 
 
 async def _admit(request: Request, desk: Desk, regulator: str) -> Sender | Problem:
@@ -188,14 +204,14 @@ async def _read(request: Request, desk: Desk, regulator: str, reading: Callable[
     """Answer with what `reading` gives for a session and the sender; None means that there is no such batch."""
     sender = await _admit(request, desk, regulator)
     if isinstance(sender, Problem):
-        return _answer(sender)
+        return answer_with(sender)
 
     def read() -> Any:  # noqa: ANN401  # JSON
         with desk.pool.connection() as session:
             return reading(session, sender)
 
     found = await desk.query(read)
-    return _answer(_UNKNOWN_BATCH) if found is None else _json(orjson.dumps(found))
+    return answer_with(_UNKNOWN_BATCH) if found is None else _json(orjson.dumps(found))
 
 
 def _store(desk: Desk, sender: Sender, digest: str, body: bodies.Body, media_type: str) -> Problem | None:
@@ -224,19 +240,13 @@ def _unsupported(accepted: tuple[str, ...]) -> Problem:
     )
 
 
-def _json(content: bytes, status: HTTPStatus = HTTPStatus.OK) -> Response:
-    return Response(content, status_code=status, media_type=JSON)
-
-
-def _answer(problem: Problem) -> Response:
-    return Response(
-        problem.encode(), status_code=problem.status, media_type=problems.MEDIA_TYPE, headers=problem.headers()
-    )
+def _json(content: bytes) -> Response:
+    return Response(content, media_type=JSON)
 
 
 async def _refuse(request: Request, problem: Problem) -> Response:
     await bodies.drain(request)
-    return _answer(problem)
+    return answer_with(problem)
 
 
 async def _answer_http(request: Request, error: Exception) -> Response:
@@ -258,4 +268,9 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
 
 async def _answer_error(request: Request, error: Exception) -> Response:
     request.state.error = error
-    return _answer(problems.of_error(error) if isinstance(error, QianzhiError) else problems.internal())
+    return await _refuse(request, problems.of_error(error) if isinstance(error, QianzhiError) else problems.internal())
+
+
+async def _answer_defect(request: Request, error: Exception) -> Response:
+    request.state.error = error
+    return answer_with(problems.internal())

@@ -53,18 +53,18 @@ class Problem:
                 return {}
 
 
+UNAVAILABLE: Final = Problem(
+    HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "The hub cannot do this now.", "Send the same again later."
+)
+
+
 def of_error(error: QianzhiError) -> Problem:
     """Return what a sender is told of an error; what only concerns the hub's own people stays in its log."""
     match error:
         case SenderError():
             return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "unprocessable", error.what, error.remedy)
         case RetryableError():
-            return Problem(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "unavailable",
-                "The hub cannot do this now.",
-                "Send the same again later.",
-            )
+            return UNAVAILABLE
         case _:
             return internal()
 

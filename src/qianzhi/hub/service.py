@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from qianzhi.db.server import connect, pool
-from qianzhi.errors import QianzhiError
+from qianzhi.db.server import connect, pool, translated
+from qianzhi.errors import QianzhiError, RetryableError
 from qianzhi.hub import assembly, watch
 from qianzhi.regulators import regulator
 from qianzhi.runtime import clock, ends, memory
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from qianzhi.hub.gate import Gate
     from qianzhi.runtime.certificates import Identity
     from qianzhi.runtime.parts import Part
+    from qianzhi.runtime.server import Application
     from qianzhi.runtime.settings import Settings
 
 INTAKE_PART: Final = "intake"
@@ -36,7 +38,7 @@ WATCH_SECONDS: Final = 60.0
 LOOPBACK: Final = "127.0.0.1"
 ANYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104  (compared, never bound)
 STATEMENT_SECONDS_MAX: Final = 100.0
-SESSION_SECONDS_MAX: Final = 10.0
+SESSION_SECONDS_MAX: Final = 8.0
 """How long a request waits for a session before it is told to come again."""
 
 log = structlog.stdlib.get_logger()
@@ -60,31 +62,45 @@ def take_in(home: Home, settings: Settings) -> None:
     serve(partial(open_intake, str(home.path)), assembly.listener(home, settings, clock.now()))
 
 
-def open_intake(home: str) -> Gate:
-    """Open the intake within one worker process."""
+def open_intake(home: str) -> Application:
+    """Open the intake within one worker process; as long as its database is away, what says so to everybody."""
     # The process that the workers belong to needs none of what they load.
-    from qianzhi.hub.desk import SESSIONS_MAX, open_desk
-    from qianzhi.hub.intake import build
+    from qianzhi.hub.porch import Porch
 
     place = Home(Path(home))
     settings = load_settings(place)
     configure_logs(INTAKE_PART, place.existing(End.HUB).log, settings.log)
-    dsn = assembly.owner_dsn(place, settings)
-    connect(dsn, application="qianzhi intake").close()  # waits for a server that starts; a request waits less
-    sessions = pool(
-        dsn,
-        application="qianzhi intake",
-        size_max=SESSIONS_MAX,
-        statement_timeout_seconds=STATEMENT_SECONDS_MAX,
-        wait_seconds=SESSION_SECONDS_MAX,
-    )
-    desk = open_desk(
-        sessions,
-        assembly.blobs(place),
-        assembly.regulators(settings),
-        limits=assembly.limits(settings),
-        kinds=assembly.kinds(settings),
-    )
+    try:
+        return _opened(place, settings)
+    except RetryableError:
+        log.warning("intake:opening:postponed", exc_info=True)
+        return Porch(partial(_opened, place, settings))
+
+
+def _opened(home: Home, settings: Settings) -> Gate:
+    from qianzhi.hub.desk import SESSIONS_MAX, open_desk
+    from qianzhi.hub.intake import build
+
+    dsn = assembly.owner_dsn(home, settings)
+    connect(dsn, application="qianzhi intake", wait_seconds=0.0).close()  # the pool would wait, and requests with it
+    with ExitStack() as stack, translated("The intake was not opened"):
+        sessions = stack.enter_context(
+            pool(
+                dsn,
+                application="qianzhi intake",
+                size_max=SESSIONS_MAX,
+                statement_timeout_seconds=STATEMENT_SECONDS_MAX,
+                wait_seconds=SESSION_SECONDS_MAX,
+            )
+        )
+        desk = open_desk(
+            sessions,
+            assembly.blobs(home),
+            assembly.regulators(settings),
+            limits=assembly.limits(settings),
+            kinds=assembly.kinds(settings),
+        )
+        stack.pop_all()
     memory.calm_collector()
     return build(desk)
 
