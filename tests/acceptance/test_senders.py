@@ -42,6 +42,7 @@ FORBIDDEN = {
     "COPY contacts TO PROGRAM 'cat'": "42501",
     "COPY contacts FROM '/etc/passwd'": "42501",
     "SELECT pg_read_file('postgresql.conf')": "42501",
+    "SELECT lo_create(0)": "42501",
     "SET ROLE qianzhi_gateway": "42501",
     "SELECT setval('contacts_id_seq', 1)": "42501",
 }

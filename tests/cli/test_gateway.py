@@ -47,6 +47,22 @@ def test_a_role_is_told_where_the_sites_own_database_is(home: Path) -> None:
         assert session.execute("SELECT current_user, current_schema()").fetchone() == ("us_pos", "guangdong")
 
 
+def test_the_doctor_tells_that_the_hospitals_account_could_fill_the_disk(home: Path) -> None:
+    """Setting up takes large objects away from everybody; where somebody gives them back, the remedy is told."""
+
+    def told() -> dict[str, str]:
+        (found,) = [each for each in ask(home, "gateway", "doctor", code=1) if each["name"] == "role us_pos"]
+        return dict(found)
+
+    assert told()["health"] == "well"
+    with psycopg.connect(str(load_settings(Home(home)).gateway.database.dsn)) as session:
+        session.execute("GRANT EXECUTE ON FUNCTION lo_create(oid) TO PUBLIC")
+    assert told()["health"] == "note"
+    assert "REVOKE EXECUTE ON FUNCTION lo_create(oid) FROM PUBLIC" in told()["remedy"]
+    assert call(home, "gateway", "init").exit_code == 0
+    assert told()["health"] == "well"
+
+
 def test_synth_stages_into_the_sites_own_database(home: Path) -> None:
     """A synthetic hospital comes in through the same door as a real one."""
     staged = ask(home, "synth", "--people", "5")["rows"]

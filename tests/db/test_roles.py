@@ -78,6 +78,9 @@ def test_a_sender_inserts_and_reads_without_naming_the_schema(sender: Session) -
         "SELECT nextval(pg_get_serial_sequence('guangdong.person', 'id'))",
         "COPY person TO PROGRAM 'true'",
         "SELECT pg_read_file('postgresql.conf')",
+        "SELECT lo_create(0)",
+        "SELECT lo_creat(-1)",
+        "SELECT lo_from_bytea(0, 'x')",
         "SELECT rolpassword FROM pg_authid",
         "SET temp_file_limit = -1",
         "SET log_min_messages = debug5",
@@ -200,7 +203,11 @@ def test_on_a_foreign_server_missing_powers_are_told(postgres: Cluster) -> None:
                 connection.execute("CREATE SCHEMA guangdong")
                 connection.execute("CREATE TABLE guangdong.person (xm text, id bigint GENERATED ALWAYS AS IDENTITY)")
                 refused = roles.ensure_sender(connection, SENDER, PASSWORD, schema="guangdong", tables=["person"])
-            assert refused == ["temp_file_limit", "log_min_messages", "log_min_error_statement"]
+                named = roles.large_objects(connection, SENDER)
+            assert refused == ["temp_file_limit", "log_min_messages", "log_min_error_statement", roles.LARGE_OBJECTS]
+            with server.connect(postgres.dsn("foreign_test"), application="test") as helpful:
+                helpful.execute(f"REVOKE EXECUTE ON FUNCTION {named} FROM PUBLIC".encode())
+                assert roles.large_objects(helpful, SENDER) == ""
         finally:
             superuser.execute("DROP DATABASE foreign_test WITH (FORCE)")
             superuser.execute(f"DROP ROLE IF EXISTS {SENDER}")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from qianzhi.db.server import Session
 
+LARGE_OBJECTS = "large objects"
 _QUERIES = load("qianzhi.db", "roles.sql")
 _MILLISECONDS = 1000
 _UNLIMITED = -1
@@ -78,7 +79,8 @@ def ensure_sender(
     Create a sender, or bring it to exactly these rights, in the database of the session.
 
     It may sign in, read these tables of the schema, and insert into all their columns but `keep`; nothing else.
-    Call it again when tables or columns were added. Gives the names of settings that were not permitted.
+    Call it again when tables or columns were added. Gives the names of settings that were not permitted, and
+    LARGE_OBJECTS where the functions of these are not ours to close.
     """
     limits = limits or SenderLimits()
     with translated(f"The role {role} was not set up"), connection.transaction():
@@ -87,7 +89,14 @@ def ensure_sender(
         for table in tables:
             _grant_table(connection, role, schema, table, frozenset(keep))
         path = _set(connection, _QUERIES.set_for_role_here, role, {"search_path": schema})
-        return path + _set(connection, _QUERIES.set_for_role, role, _settings(limits))
+        refused = path + _set(connection, _QUERIES.set_for_role, role, _settings(limits))
+        return [*refused, LARGE_OBJECTS] if large_objects(connection, role) else refused
+
+
+def large_objects(connection: Session, role: str) -> str:
+    """Return the functions of large objects that a role may call, as a REVOKE lists them; empty when there are none."""
+    row = connection.execute(_QUERIES.large_objects, {"role": role}).fetchone()
+    return str(row[0] or "") if row is not None else ""
 
 
 def ensure_login_only(connection: Session, role: str) -> None:
@@ -121,6 +130,7 @@ def _close(connection: Session, role: str, schema: str) -> None:
     database = connection.info.dbname
     connection.execute(_named(_QUERIES.close_database, database=database))
     connection.execute(_named(_QUERIES.close_public_schema))
+    connection.execute(_QUERIES.close_large_objects)
     connection.execute(_named(_QUERIES.open_database, database=database, role=role))
     connection.execute(_named(_QUERIES.close_schema, schema=schema, role=role))
     connection.execute(_named(_QUERIES.open_schema, schema=schema, role=role))

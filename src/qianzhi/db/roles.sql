@@ -59,6 +59,31 @@ GRANT CONNECT ON DATABASE {database} TO {role};
 -- Nobody but its owner creates in the schema "public" (before PostgreSQL 15 everybody may).
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 
+-- name: close_large_objects
+-- Nobody but a superuser makes large objects: they belong to no table, and no limit of a role bounds them. Whoever does
+-- not own the functions gets a warning of the server's, and no error.
+DO $$
+DECLARE
+    open_one regprocedure;
+BEGIN
+    FOR open_one IN
+        SELECT p.oid FROM pg_catalog.pg_proc AS p
+        WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname ~ '^(lo_.*|loread|lowrite)$'
+            AND has_function_privilege('public', p.oid, 'EXECUTE')
+    LOOP
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', open_one);
+    END LOOP;
+END
+$$;
+
+-- name: large_objects
+-- The functions of large objects that a role may call, as a REVOKE lists them; null: none.
+SELECT string_agg(p.oid::regprocedure::text, ', ' ORDER BY p.oid::regprocedure::text)
+FROM pg_catalog.pg_roles AS r
+JOIN pg_catalog.pg_proc AS p ON has_function_privilege(r.oid, p.oid, 'EXECUTE')
+WHERE r.rolname = %(role)s AND p.pronamespace = 'pg_catalog'::regnamespace
+    AND p.proname ~ '^(lo_.*|loread|lowrite)$';
+
 -- name: close_schema
 -- Takes away every right on the tables of a schema, its columns included, before what is due is given anew.
 REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {role}, PUBLIC;

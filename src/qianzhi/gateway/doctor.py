@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import httpx
 from cryptography import x509
 
-from qianzhi.db import migrate
+from qianzhi import regulators
+from qianzhi.db import migrate, roles
 from qianzhi.db.server import Session, connect
 from qianzhi.errors import QianzhiError
 from qianzhi.gateway import assembly
@@ -70,6 +71,8 @@ def examine(home: Home, settings: Settings) -> Iterator[Diagnosis]:
         yield _images(f"images {name}", folder)
     yield _guarded("database", partial(_database, home, settings))
     yield _guarded("ledger", partial(_ledger, home, settings))
+    for role in sorted({regulators.regulator(key).sender for key in assembly.served(settings)}):
+        yield _guarded(f"role {role}", partial(_role, home, settings, role))
     if not settings.gateway.destinations:
         yield Diagnosis(
             "destination", Health.ILL, "None is set up.", "Run `qianzhi gateway init --hub <https address>`."
@@ -172,6 +175,21 @@ def _ledger(home: Home, settings: Settings) -> Diagnosis:
     if not waiting:
         return Diagnosis("ledger", Health.WELL, "The ledger is up to date.")
     return Diagnosis("ledger", Health.ILL, f"{len(waiting)} upgrade steps wait.", "Run `qianzhi gateway init`.")
+
+
+def _role(home: Home, settings: Settings, role: str) -> Diagnosis:
+    """Look whether a sender may fill the disk of the database past every limit."""
+    with _session(home, settings) as found:
+        functions = roles.large_objects(found, role)
+    if not functions:
+        return Diagnosis(f"role {role}", Health.WELL, "It may fill the staging tables and nothing else.")
+    return Diagnosis(
+        f"role {role}",
+        Health.NOTE,
+        "It may make large objects, and so fill the disk of the database.",
+        "Repeat `qianzhi gateway init`; where that does not help, let a superuser run in the gateway's database: "
+        f"REVOKE EXECUTE ON FUNCTION {functions} FROM PUBLIC;",
+    )
 
 
 def _destination(home: Home, settings: Settings, name: str) -> Iterator[Diagnosis]:
