@@ -11,7 +11,7 @@ from qianzhi.codes.domain import domain
 from qianzhi.codes.mapping import CodeMap, parse_code_map
 from qianzhi.db.embedded import Cluster
 from qianzhi.db.server import dsn_for, dsn_of_role
-from qianzhi.errors import ConfigurationError
+from qianzhi.errors import ConfigurationError, OperatorError
 from qianzhi.gateway.backoff import Backoff
 from qianzhi.gateway.destination import Destination, Workplace
 from qianzhi.gateway.images import PathMap
@@ -155,10 +155,11 @@ def _destination(home: Home, settings: Settings, name: str, said: settings_of.De
 
 
 def _opener(regulator: Regulator, said: settings_of.Destination, name: str) -> Callable[[], Door]:
+    _credential(said, name)  # what is missing is told now, and not with the first batch
     opener: Callable[[], Door] = partial(
         regulators.adapter(regulator.key, "deliver").open_door,
         said.url,
-        _credential(said, name),
+        partial(_present_credential, said, name),
         tls_context(said, name),
     )
     return opener
@@ -185,12 +186,27 @@ def _credential(said: settings_of.Destination, name: str) -> str:
             remedy="Put the regulator's credential into a file and name it as credential_file in qianzhi.toml.",
         )
     try:
-        return said.credential_file.read_text(encoding="utf-8").strip()
-    except OSError as error:
+        held = said.credential_file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
         raise ConfigurationError(
-            f"The credential of the destination {name} cannot be read: {error.strerror}.",
+            f"The credential of the destination {name} cannot be read: {why}.",
             remedy="Correct credential_file in qianzhi.toml, or the rights of the file.",
         ) from error
+    if not held:
+        raise ConfigurationError(
+            f"The file of the credential of the destination {name} is empty.",
+            remedy="Put the regulator's credential into it.",
+        )
+    return held
+
+
+def _present_credential(said: settings_of.Destination, name: str) -> str:
+    """Return the credential as its file holds it now; what is wrong with it stops a batch and not the worker."""
+    try:
+        return _credential(said, name)
+    except ConfigurationError as error:
+        raise OperatorError(error.what, remedy=error.remedy) from error
 
 
 def _maps(rooms: Rooms, regulator: Regulator) -> Mapping[tuple[str, str], CodeMap]:

@@ -68,7 +68,12 @@ class Hub:
 
     def door(self, **more: Any) -> HubDoor:
         """Return a door that loses its patience soon."""
-        return HubDoor(self.url, "guangdong", "secret", self.tls, **({"answer_seconds": PATIENCE_SECONDS} | more))
+        return HubDoor(self.url, "guangdong", secret, self.tls, **({"answer_seconds": PATIENCE_SECONDS} | more))
+
+
+def secret() -> str:
+    """Be what tells the credential."""
+    return "secret"
 
 
 def answering(status: int, body: bytes = b"", **headers: str) -> Callable[[BaseHTTPRequestHandler], None]:
@@ -170,13 +175,24 @@ def test_a_door_keeps_its_connection(hub: Hub) -> None:
         accept(request)
 
     hub.reply = reply
-    door = open_door(hub.url + "/", "secret", hub.tls)
+    door = open_door(hub.url + "/", secret, hub.tls)
     for _ in range(3):
         door.send(MANIFEST, SEALED)
     door.close()
     assert len(ports) == 3
     assert len(set(ports)) == 1
     assert {path for _, path, *_ in hub.asked} == {f"/v1/guangdong/batches/{BATCH_ID}"}
+
+
+def test_a_rotated_credential_goes_with_the_next_request(hub: Hub) -> None:
+    """A door stays open for days; nobody opens it anew for a credential."""
+    credentials = iter(("old.secret", "new.secret"))
+    hub.reply = answering(201, RECEIPT)
+    door = open_door(hub.url, lambda: next(credentials), hub.tls)
+    for _ in range(2):
+        door.send(MANIFEST, SEALED)
+    door.close()
+    assert [headers["Authorization"] for _, _, headers, _ in hub.asked] == ["Bearer old.secret", "Bearer new.secret"]
 
 
 def test_the_bytes_that_a_door_encodes_are_an_envelope(hub: Hub) -> None:
@@ -370,7 +386,7 @@ def test_a_hub_that_refuses_before_it_has_read_all_is_understood(hub: Hub, ident
 
         thread = threading.Thread(target=serve)
         thread.start()
-        door = HubDoor(f"https://localhost:{listener.getsockname()[1]}", "guangdong", "secret", hub.tls)
+        door = HubDoor(f"https://localhost:{listener.getsockname()[1]}", "guangdong", secret, hub.tls)
         with pytest.raises(SenderError, match="413"):
             door.send(MANIFEST, bytes(8 * 2**20))
         door.close()
@@ -383,10 +399,10 @@ def test_a_server_that_nobody_vouches_for_learns_nothing(
     """Neither the credential nor the batch leaves for a hub with another authority, or under another name."""
     other = own_identity(tmp_path_factory.mktemp("other"), ["localhost"], now=clock.now())
     assert other.authority is not None
-    strange = HubDoor(hub.url, "guangdong", "secret", ssl.create_default_context(cafile=str(other.authority)))
+    strange = HubDoor(hub.url, "guangdong", secret, ssl.create_default_context(cafile=str(other.authority)))
     here = socket.getaddrinfo("127.0.0.1", hub.port, type=socket.SOCK_STREAM)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: here)
-    misnamed = HubDoor(f"https://hub.example:{hub.port}", "guangdong", "secret", hub.tls)
+    misnamed = HubDoor(f"https://hub.example:{hub.port}", "guangdong", secret, hub.tls)
     for door in (strange, misnamed):
         with pytest.raises(RetryableError):
             door.send(MANIFEST, SEALED)

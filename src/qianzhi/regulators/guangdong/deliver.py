@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import httpx
@@ -19,6 +20,7 @@ from qianzhi.sealing import envelopes, receipts
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
     import polars as pl
 
@@ -41,8 +43,8 @@ _UNKNOWN_BATCH = "batch-unknown"
 _CLIENT_ERRORS = range(300, 500)
 
 
-def open_door(url: str, credential: str, tls: ssl.SSLContext) -> HubDoor:
-    """Return a door of the hub at `url`."""
+def open_door(url: str, credential: Callable[[], str], tls: ssl.SSLContext) -> HubDoor:
+    """Return a door of the hub at `url`; `credential` is asked with each request, for it may be rotated at any time."""
     return HubDoor(url, REGULATOR, credential, tls)
 
 
@@ -53,7 +55,7 @@ class HubDoor:
         self,
         url: str,
         regulator: str,
-        credential: str,
+        credential: Callable[[], str],
         tls: ssl.SSLContext,
         *,
         answer_seconds: float = ANSWER_SECONDS,
@@ -63,7 +65,7 @@ class HubDoor:
         self._receipt_bytes_max = receipt_bytes_max
         self._client = httpx.Client(
             base_url=f"{url.rstrip('/')}/v1/{regulator}",
-            headers={"Authorization": f"Bearer {credential}"},
+            auth=partial(_sign, credential),
             timeout=httpx.Timeout(answer_seconds, connect=min(CONNECT_SECONDS, answer_seconds)),
             verify=tls,
             trust_env=False,
@@ -133,6 +135,11 @@ class HubDoor:
             if time.monotonic() > deadline:
                 raise _no_answer("it took too long")
         return bytes(body)
+
+
+def _sign(credential: Callable[[], str], request: httpx.Request) -> httpx.Request:
+    request.headers["Authorization"] = f"Bearer {credential()}"
+    return request
 
 
 @dataclass(frozen=True, slots=True)
