@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import psycopg
 import pytest
 from tests.gateway.conftest import HUB, Answerer, stage, switch
 
+from qianzhi.gateway.backoff import Backoff
 from qianzhi.gateway.cycle import Dispatcher
 from qianzhi.gateway.health import health
 from qianzhi.gateway.worker import Worker
@@ -102,6 +104,24 @@ def test_a_cycle_whose_batches_settle_later_is_closed_then(
     assert between["running_cycle_started_at"] > first["last_cycle_finished_at"]
     assert after["running_cycle_started_at"] is None
     assert after["last_cycle_finished_at"] > between["running_cycle_started_at"]
+
+
+@pytest.mark.parametrize("kind", [CycleKind.MANUAL, CycleKind.NIGHTLY])
+def test_a_cycle_by_hand_waits_for_no_pause(
+    workplace: Workplace, destination: Destination, answerer: Answerer, ask: psycopg.Connection, kind: CycleKind
+) -> None:
+    """Who has just put the cause right says that it is time; a clock that ticks waits for the next attempt."""
+    patient = replace(destination, backoff=Backoff(3600, 7200))
+    answerer.answers = False
+    stage(ask, "person")
+    with Dispatcher(workplace, patient) as dispatcher:
+        for attempts in (1, 2):
+            dispatcher.advance(CycleKind.MANUAL, clock.now())
+            assert ask.execute("SELECT count(*) FROM qianzhi.attempts").fetchone() == (attempts,)
+        answerer.answers = True
+        done = dispatcher.advance(kind, clock.now())
+    by_hand = kind is CycleKind.MANUAL
+    assert (answerer.rows, bool(done.postponed)) == (({"person": 1}, False) if by_hand else ({}, True))
 
 
 def open_cycle(session: psycopg.Connection, kind: CycleKind, *, days_ago: int = 0) -> int:

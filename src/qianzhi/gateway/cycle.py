@@ -115,8 +115,9 @@ class Dispatcher:
         Take every row that was committed by the cut-off as far as it goes; return what moved.
 
         Idempotent: what is sealed already is finished first, a cycle that was broken off is gone on with, and a lane
-        that another worker has for longer than `patience_seconds` is left to it. `note` is told the dataset and the
-        rows of each settled batch. Raises OperatorError when the disk is full; nothing is lost by that.
+        that another worker has for longer than `patience_seconds` is left to it. A manual cycle waits for no pause
+        between attempts: somebody says that it is time. `note` is told the dataset and the rows of each settled batch.
+        Raises OperatorError when the disk is full; nothing is lost by that.
         """
         chosen = [lane for lane in self.lanes if datasets is None or lane.dataset in datasets]
         with _told(), ExitStack() as stack:
@@ -128,7 +129,8 @@ class Dispatcher:
             if not mine:
                 return Advance()
             cycle = self._open(kind, cut_off, mine[0].destination_id)
-            done = _until_still([LaneRun(self._crew, lane, note) for lane in mine], cycle)
+            is_asked_for = kind is CycleKind.MANUAL
+            done = _until_still([LaneRun(self._crew, lane, note, is_asked_for=is_asked_for) for lane in mine], cycle)
             if cycle.cycle_id is not None and not done.postponed:
                 batches.finish_cycle(self._crew.session, cycle, now=clock.now())
                 self._crew.session.commit()
@@ -229,11 +231,12 @@ def _until_still(runs: list[LaneRun], cycle: Cycle) -> Advance:
 class LaneRun:
     """One lane within one call: seals chunks on this thread while couriers deliver those before."""
 
-    def __init__(self, crew: Crew, lane: Lane, note: Note) -> None:
+    def __init__(self, crew: Crew, lane: Lane, note: Note, *, is_asked_for: bool = False) -> None:
         self._crew = crew
         self._session = crew.session
         self._lane = lane
         self._note = note
+        self._is_asked_for = is_asked_for
         self._sealer = Sealer(
             crew.session,
             crew.reader,
@@ -278,7 +281,7 @@ class LaneRun:
 
     def _finish(self, batch: Batch) -> None:
         now = clock.now()
-        if not batch.is_due(now, self._crew.destination.backoff.max_seconds):
+        if not (self._is_asked_for or batch.is_due(now, self._crew.destination.backoff.max_seconds)):
             self.postponed = True
             return
         try:

@@ -278,5 +278,5 @@ def _deliveries(home: Home, settings: Settings, name: str) -> Diagnosis:
         f"deliveries to {name}",
         Health.ILL,
         f"{len(waiting)} batches wait; the oldest because of: {waiting[0]['outcome']}",
-        "Put that right; they go by themselves.",
+        "Put that right; they go by themselves, and at once with `qianzhi gateway cycle`.",
     )
