@@ -2,10 +2,20 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
-from qianzhi.runtime.stopping import StopRequests
+import psutil
+import pytest
+
+from qianzhi.runtime.stopping import SUPERVISOR_VARIABLE, StopRequests
+
+ROOT = Path(__file__).parents[2]
+CHILD = Path(__file__).with_name("child.py")
+SECONDS_MAX = 20.0
 
 
 def test_signals_are_counted_while_it_is_entered() -> None:
@@ -32,3 +42,25 @@ def test_waiting_ends_when_somebody_asks() -> None:
 
     assert stop.wait(30)
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no zombies")
+def test_a_supervisor_that_nobody_buries_is_gone(tmp_path: Path) -> None:
+    """A dead supervisor whose parent never asks for its end is followed all the same."""
+    notes = tmp_path / "notes"
+    supervisor = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    surroundings = {**os.environ, "PYTHONPATH": str(ROOT / "src"), SUPERVISOR_VARIABLE: str(supervisor.pid)}
+    follower = subprocess.Popen([sys.executable, str(CHILD), "waits", str(notes)], env=surroundings)
+    try:
+        until = time.monotonic() + SECONDS_MAX
+        while not notes.exists() or "started" not in notes.read_text(encoding="utf-8"):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        os.kill(supervisor.pid, signal.SIGKILL)  # and no wait, which would bury it
+        assert follower.wait(SECONDS_MAX) == 0
+        assert psutil.Process(supervisor.pid).status() == psutil.STATUS_ZOMBIE
+    finally:
+        follower.kill()
+        follower.wait()
+        supervisor.kill()
+        supervisor.wait()

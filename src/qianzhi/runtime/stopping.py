@@ -78,8 +78,17 @@ def follow_supervisor() -> None:
 
 
 def _follow(supervisor: psutil.Process | None) -> None:
-    while supervisor is not None and supervisor.is_running():  # compares the start time too: a number is used again
+    while supervisor is not None and _lives(supervisor):
         clock.sleep(SUPERVISOR_LOOK_SECONDS)
     signal.raise_signal(signal.SIGTERM)
     clock.sleep(ORPHAN_SECONDS_MAX)
     os._exit(ORPHAN_EXIT_CODE)
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Tell whether a process has not ended, also where its parent never asks how it ended."""
+    try:
+        # The first compares the start time too: a number is used again.
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
