@@ -23,7 +23,7 @@ from qianzhi.checks import catalogue as catalogue_of
 from qianzhi.checks import parse, structure
 from qianzhi.cli import app
 from qianzhi.gateway.deliver import QUARANTINE_CODE
-from qianzhi.ledger.tally import Tally
+from qianzhi.ledger.tally import PUBLIC, Tally
 from qianzhi.runtime.reference import every_setting
 from qianzhi.specs.model import ErrorClass, RuleKind, Status
 
@@ -179,10 +179,14 @@ def cli_page() -> str:
 
 
 def _json_shapes() -> Iterator[str]:
-    counts = ", ".join(f'"{each.name}": …' for each in fields(Tally))
+    counts = ", ".join(f'"{name}": …' for name in PUBLIC)
+    every = ", ".join(f'"{each.name}": …' for each in fields(Tally))
     yield "## JSON\n"
     yield "`qianzhi gateway cycle --json`, and `qianzhi demo --json <file>` in its file:\n"
     yield f'```json\n{{"regulators": {{"guangdong": {{"person": {{{counts}}}, …}}}}}}\n```\n'
+    yield "With exit code 0, `staged` = `accepted` + `rejected` + `held` of each dataset that is submitted;"
+    yield "what is missing in that sum is open."
+    yield "`submitted` - `accepted` were rejected by the regulator; the rest of `rejected` ended at the gateway.\n"
     yield "`qianzhi gateway status --json`:\n"
     keys = ", ".join(f'"{name}": …' for name in ("kind", "cut_off", "started_at"))
     trouble = ("dataset", "batch_id", "row_count", "outcome", "attempted_at", "next_attempt_at")
@@ -192,7 +196,7 @@ def _json_shapes() -> Iterator[str]:
             "```json",
             '{"destinations": {"hub": {',
             '  "regulator": "guangdong",',
-            f'  "datasets": {{"person": {{{counts}}}, …}},',
+            f'  "datasets": {{"person": {{{every}}}, …}},',
             f'  "last_cycle": {{{keys}, "finished_at": …}},',
             f'  "running_cycle": {{{keys}}},',
             f'  "troubles": [{{{troubles}}}]',

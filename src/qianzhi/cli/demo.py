@@ -50,12 +50,8 @@ def demo(  # noqa: PLR0917  (every one is an option)
 
 
 def _show(tallies: dict[str, Tally]) -> None:
-    columns = ("staged", "submitted", "accepted", "rejected", "held")
-    rows = [
-        (dataset, tally.staged, tally.submitted, tally.accepted, tally.rejected, tally.held)
-        for dataset, tally in tallies.items()
-    ]
-    print_table("A synthetic hospital's day", ("dataset", *columns), rows)
+    rows = [{"dataset": dataset, **tally.as_json()} for dataset, tally in tallies.items()]
+    print_table("A synthetic hospital's day", list(rows[0]), [list(row.values()) for row in rows])
 
 
 def _write(file: Path, regulator: str, tallies: dict[str, Tally]) -> None:

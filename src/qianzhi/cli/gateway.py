@@ -22,7 +22,7 @@ from qianzhi.cli.terminal import (
     print_table,
     require_known,
 )
-from qianzhi.errors import ConfigurationError
+from qianzhi.errors import ConfigurationError, OperatorError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,7 +104,7 @@ def health(home: HomeOption = None) -> None:
 
 @app.command()
 def cycle(home: HomeOption = None, destination: DestinationOption = None, *, as_json: JsonOption = False) -> None:
-    """Take every row that is committed now as far as it goes; the exit code tells whether every row got there."""
+    """Take every row that is committed now as far as it goes; exit code 1 when rows have no outcome yet."""
     from qianzhi.db.server import connect
     from qianzhi.gateway import assembly, report
     from qianzhi.gateway.cycle import PATIENCE_SECONDS, Dispatcher
@@ -126,7 +126,8 @@ def cycle(home: HomeOption = None, destination: DestinationOption = None, *, as_
         print_json({"regulators": {chosen.regulator.key: _as_json(tallies)}})
     else:
         _print_tallies(chosen.regulator.key, tallies)
-    if any(tallies[dataset].open for dataset in submitted):
+    if waiting := [dataset for dataset in submitted if tallies[dataset].open]:
+        complain(_unfinished(waiting))
         raise typer.Exit(FAILED)
 
 
@@ -279,13 +280,20 @@ def _no_destination() -> ConfigurationError:
     )
 
 
+def _unfinished(datasets: list[str]) -> OperatorError:
+    return OperatorError(
+        f"Not every row of {', '.join(datasets)} has an outcome yet.",
+        remedy="`qianzhi gateway status` says what waits, `qianzhi gateway doctor` why; nothing is lost.",
+    )
+
+
 def _as_json(tallies: Mapping[str, Tally]) -> dict[str, dict[str, int]]:
     return {dataset: tally.as_json() for dataset, tally in tallies.items()}
 
 
 def _print_tallies(title: str, tallies: Mapping[str, Tally]) -> None:
-    columns = list(next(iter(tallies.values())).as_json()) if tallies else []
-    rows = [(dataset, *tally.as_json().values()) for dataset, tally in tallies.items()]
+    columns = list(next(iter(tallies.values())).in_full()) if tallies else []
+    rows = [(dataset, *tally.in_full().values()) for dataset, tally in tallies.items()]
     print_table(title, ("dataset", *columns), rows)
 
 

@@ -31,7 +31,7 @@ class Standing:
         """Return the public form."""
         return {
             "regulator": self.regulator,
-            "datasets": {dataset: each.as_json() for dataset, each in self.datasets.items()},
+            "datasets": {dataset: each.in_full() for dataset, each in self.datasets.items()},
             "last_cycle": self.last_cycle,
             "running_cycle": self.running_cycle,
             "troubles": self.troubles,

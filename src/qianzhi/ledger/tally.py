@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _SQL = load("qianzhi.ledger", "tally.sql")
 
 TROUBLES_MAX = 100
+PUBLIC = ("staged", "submitted", "accepted", "rejected", "held")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,8 @@ class Tally:
     Where the rows of one dataset are.
 
     Every staged row is accepted, rejected, held, or still open (waiting to be taken or on the way). Rejected are
-    those the regulator refused and those that ended here because there was nothing to send; `ended_here` counts the
-    latter once more.
+    those the regulator refused, which are submitted - accepted, and those that ended here and were never sent;
+    `ended_here` counts the latter once more.
     """
 
     staged: int
@@ -43,7 +44,11 @@ class Tally:
         return self.open == 0 and self.staged == self.accepted + self.rejected + self.held
 
     def as_json(self) -> dict[str, int]:
-        """Return the public form."""
+        """Return the public form, of which the rest follows: what is not accounted for is open."""
+        return {name: getattr(self, name) for name in PUBLIC}
+
+    def in_full(self) -> dict[str, int]:
+        """Return what follows too."""
         return asdict(self)
 
 
