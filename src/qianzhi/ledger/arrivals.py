@@ -45,7 +45,12 @@ def follow_indexes(session: Session) -> None:
 
 
 def repeated_rows(session: Session, lane_id: int, cut_off: datetime) -> pl.DataFrame:
-    """Return row_id and key_text_hash of the rows whose key arrived more than once; all others may go in any order."""
+    """
+    Return row_id and key_text_hash of the rows whose key arrived more than once; all others may go in any order.
+
+    The caller ends the transaction soon: its joins are planned for many rows.
+    """
+    session.execute(_SQL.join_by_sets)
     parameters = {"lane_id": lane_id, "cut_off": cut_off, "limit": REPEATED_COUNT_MAX}
     return numbers.columns(session, sql.SQL(_SQL.repeated_rows), ARRIVAL.names()[:2], parameters)
 
