@@ -173,7 +173,14 @@ def translate(error: psycopg.Error, what: str) -> QianzhiError:
 def _with_settings(
     dsn: str, application: str, lock_timeout_seconds: float, statement_timeout_seconds: float | None
 ) -> str:
-    settings = {"TimeZone": TIME_ZONE, "DateStyle": "ISO", "lock_timeout": f"{lock_timeout_seconds * 1000:.0f}"}
+    settings = {
+        "TimeZone": TIME_ZONE,
+        "DateStyle": "ISO",
+        "lock_timeout": f"{lock_timeout_seconds * 1000:.0f}",
+        # Looking up ten thousand keys seems so dear to the planner that it would start workers or compile for it.
+        "max_parallel_workers_per_gather": "0",
+        "jit": "off",
+    }
     if statement_timeout_seconds is not None:
         settings["statement_timeout"] = f"{statement_timeout_seconds * 1000:.0f}"
     given = conninfo_to_dict(dsn)

@@ -12,5 +12,5 @@ INSERT INTO qianzhi.key_states (lane_id, key_hash, key_check, row_id, live)
 SELECT %(lane_id)s, key_hash, key_check, row_id, live = 1
 FROM unnest(%(key_hash)s::bigint[], %(key_check)s::bigint[], %(row_id)s::bigint[], %(live)s::bigint[])
     AS new (key_hash, key_check, row_id, live)
-ON CONFLICT (key_hash, key_check, lane_id) DO UPDATE
+ON CONFLICT (lane_id, key_hash, key_check) DO UPDATE
 SET row_id = excluded.row_id, live = excluded.live

@@ -138,7 +138,7 @@ CREATE TABLE qianzhi.key_states (
     key_check bigint NOT NULL,
     row_id bigint NOT NULL,
     live boolean NOT NULL,
-    PRIMARY KEY (key_hash, key_check, lane_id)
+    PRIMARY KEY (lane_id, key_hash, key_check)
 );
 COMMENT ON TABLE qianzhi.key_states IS
     'The last accepted row of every key, as far as the destination has said. Written by settling alone.';

@@ -85,7 +85,7 @@ CREATE TABLE qianzhi.key_states (
     occurred_us bigint,
     content bigint NOT NULL,
     shared bigint[],
-    PRIMARY KEY (key_hash, key_check, dataset_number, institution_id)
+    PRIMARY KEY (institution_id, dataset_number, key_hash, key_check)
 ) PARTITION BY HASH (institution_id);
 COMMENT ON TABLE qianzhi.key_states IS 'The last accepted row of every key. The current view is its join with the submitted rows.';
 COMMENT ON COLUMN qianzhi.key_states.occurred_us IS 'Local time of the event in microseconds since 1970, so that a COPY need not read a date.';
