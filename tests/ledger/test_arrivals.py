@@ -27,7 +27,7 @@ def session(database: str) -> Iterator[psycopg.Connection]:
     migrate.upgrade(database, "qianzhi.ledger", "gateway")
     with psycopg.connect(database) as found:
         found.execute("ALTER TABLE qianzhi.arrived SET (autovacuum_enabled = off)")
-        found.execute(f"SET statement_timeout = '{SECONDS_MAX}s'")  # type: ignore[call-overload]
+        found.execute(f"SET statement_timeout = '{SECONDS_MAX}s'")
         arrivals.follow_indexes(found)
         found.commit()
         yield found
