@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import base64
+import gc
 import gzip
 import hashlib
 import socket
 import ssl
 import struct
+import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -149,6 +152,24 @@ def failure(hub: Hub, reply: Callable[[BaseHTTPRequestHandler], None], **more: A
     finally:
         door.close()
     return caught.value
+
+
+def test_a_batch_that_was_sent_is_held_by_nobody(hub: Hub) -> None:
+    """The garbage collector comes rarely; megabytes must not wait for it, whatever the hub answered."""
+    sealed = bytes(bytearray(SEALED))  # ours alone
+    door = hub.door()
+    gc.collect()
+    gc.disable()
+    try:
+        before = sys.getrefcount(sealed)
+        for status in (200, 503):
+            hub.reply = answering(status, RECEIPT if status == 200 else PROBLEM)
+            with suppress(RetryableError):
+                door.send(MANIFEST, sealed)
+        assert sys.getrefcount(sealed) == before
+    finally:
+        gc.enable()
+        door.close()
 
 
 def test_a_batch_is_delivered_by_one_put_under_its_id(hub: Hub) -> None:

@@ -10,6 +10,7 @@ import base64
 import time
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import httpx
@@ -20,7 +21,7 @@ from qianzhi.sealing import envelopes, receipts
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import polars as pl
 
@@ -107,12 +108,16 @@ class HubDoor:
         method: str,
         path: str,
         *,
-        content: bytes | None = None,
-        headers: dict[str, str] | None = None,
+        content: bytes = b"",
+        headers: Mapping[str, str] = MappingProxyType({}),
         expected: frozenset[int] = frozenset(),
     ) -> _Answer:
+        # httpx's request and response hold each other until the garbage collector comes. They must not hold megabytes
+        # as long: an iterator that has come to its end holds nothing.
+        body = iter((content,)) if content else None
+        sized = {**headers, "Content-Length": str(len(content))} if content else headers
         try:
-            with self._client.stream(method, path, content=content, headers=headers) as response:
+            with self._client.stream(method, path, content=body, headers=sized) as response:
                 bytes_max = self._receipt_bytes_max if response.is_success else PROBLEM_BYTES_MAX
                 answer = _Answer(response.status_code, self._body(response, bytes_max))
         except httpx.HTTPError as error:
