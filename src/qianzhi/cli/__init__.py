@@ -14,7 +14,7 @@ from qianzhi.cli.demo import demo
 from qianzhi.cli.synth import synth
 from qianzhi.cli.terminal import FAILED, complain
 from qianzhi.errors import QianzhiError
-from qianzhi.runtime.memory import keep_pages
+from qianzhi.runtime.memory import keep_pages, share_heaps
 
 app = typer.Typer(
     name="qianzhi",
@@ -49,6 +49,7 @@ def root(
 def main() -> None:
     """Run the command line; an error of ours is told in two lines, what happened and what to do."""
     keep_pages()
+    share_heaps()
     try:
         app()
     except QianzhiError as error:
