@@ -74,7 +74,7 @@ def said(raw: pl.DataFrame, typed: pl.DataFrame) -> pl.DataFrame:
     Reading has stripped the texts already, so that of most columns none is made anew.
     """
     texts = [name for name, kind in typed.schema.items() if kind == pl.String]
-    rest = [name for name in raw.columns if name != "row_id" and name not in texts]
+    rest = [name for name in typed.columns if name != "row_id" and name not in texts]
     stripped = raw.select("row_id", pl.col(rest).str.strip_chars())
     # Only what was not read can be blank.
     unread = [name for name in rest if typed[name].null_count() > raw[name].null_count()]
