@@ -309,7 +309,9 @@ def test_references_and_repeats_are_judged_as_one_row_after_another(
         elif (name or "").strip() not in {"", true_name}:
             differing.add(row_id)
 
-    keys = state.reference_keys(texts(raw, CHILD), REFERENCE, PERSON, pl.Series([applies for *_, applies in children]))
+    keys = state.reference_keys(
+        raw, texts(raw, CHILD), REFERENCE, PERSON, pl.Series([applies for *_, applies in children])
+    )
     parents = held_persons(said)
     unmet = state.reference_findings(state.unmet(keys, parents), REFERENCE)
     repeats = state.repeat_findings(keys, parents, REFERENCE)
@@ -322,17 +324,17 @@ def test_references_and_repeats_are_judged_as_one_row_after_another(
 
 
 def test_an_unmet_reference_names_the_row_that_is_missing() -> None:
-    """Dataset and key stand in the detail, in the order of the parent's key; the blamed field is the last of `on`."""
-    raw = make_raw(CHILD, [{"JGDM": "1", "HZKH": " K1 "}])
-    keys = state.reference_keys(texts(raw, CHILD), REFERENCE, PERSON, pl.Series([True]))
+    """Dataset and key stand in the detail, in the order of the parent's key; the blamed value stands as it came."""
+    raw = make_raw(CHILD, [{"JGDM": " 1", "HZKH": " K1 "}])
+    keys = state.reference_keys(raw, texts(raw, CHILD), REFERENCE, PERSON, pl.Series([True]))
     found = state.reference_findings(state.unmet(keys, held_persons({})), REFERENCE)
-    assert found.rows() == [(1, "V30", "E06", "JGDM", "1", "person(JGDM=1, KH=K1)", "error")]
+    assert found.rows() == [(1, "V30", "E06", "JGDM", " 1", "person(JGDM=1, KH=K1)", "error")]
 
 
 def test_a_differing_repeat_says_what_its_rule_says() -> None:
     """Code, class, field and severity are those of the repeat, and neither name is repeated."""
     raw = make_raw(CHILD, [{"JGDM": "1", "HZKH": "K1", "HZXM": "张三"}])
-    keys = state.reference_keys(texts(raw, CHILD), REFERENCE, PERSON, pl.Series([True]))
+    keys = state.reference_keys(raw, texts(raw, CHILD), REFERENCE, PERSON, pl.Series([True]))
     found = state.repeat_findings(keys, held_persons({"K1": (True, "李四")}), REFERENCE)
     assert found.rows() == [(1, "V37", "E12", "HZXM", None, "person(JGDM=1, KH=K1)", "warning")]
 
@@ -341,6 +343,6 @@ def test_a_differing_repeat_says_what_its_rule_says() -> None:
 def test_a_huge_key_makes_a_short_finding(column: str) -> None:
     """What a row calls its parent is cut: it may be megabytes, and it stands in ledgers and receipts."""
     raw = make_raw(CHILD, [{"JGDM": "1" * 100_000, "HZKH": "K" * 100_000}])
-    keys = state.reference_keys(texts(raw, CHILD), REFERENCE, PERSON, pl.Series([True]))
+    keys = state.reference_keys(raw, texts(raw, CHILD), REFERENCE, PERSON, pl.Series([True]))
     found = state.reference_findings(state.unmet(keys, held_persons({})), REFERENCE)
     assert len(found[column].item()) < 3 * findings_of.VALUE_CHARACTERS_MAX

@@ -122,12 +122,12 @@ def decided(rows: Sequence[Row], world: World = World(), rejected: Sequence[int]
         Parents(
             DATASET.references[0],
             PARENT_LANE,
-            state.reference_keys(texts_of(raw), DATASET.references[0], PARENT, always),
+            state.reference_keys(raw, texts_of(raw), DATASET.references[0], PARENT, always),
             states(world.persons),
         )
     ]
     if world.cards is not None:
-        keys = state.reference_keys(texts_of(raw), DATASET.references[1], CARD, always)
+        keys = state.reference_keys(raw, texts_of(raw), DATASET.references[1], CARD, always)
         parents.append(Parents(DATASET.references[1], OTHER_LANE, keys, states(world.cards)))
     held = keyed([key for key, _ in world.held]).with_columns(
         row_id=pl.Series([row_id for _, row_id in world.held], dtype=pl.Int64)
@@ -311,7 +311,7 @@ def test_a_parent_that_only_warns_is_not_waited_for() -> None:
     parents = Parents(
         WARNS,
         PARENT_LANE,
-        state.reference_keys(texts_of(raw), WARNS, PARENT, pl.Series([True])),
+        state.reference_keys(raw, texts_of(raw), WARNS, PARENT, pl.Series([True])),
         states({}),
     )
     nothing_held = states({}).select(*state.KEY, "row_id")

@@ -83,7 +83,7 @@ class Desk:
         for reference in dataset.references:
             applies = checker(self._regulator, dataset).applies(checked, reference, as_of=as_of)
             texts = said(checked.raw, checked.typed)
-            keys = reference_keys(texts, reference, self._regulator.dataset(reference.to), applies)
+            keys = reference_keys(checked.raw, texts, reference, self._regulator.dataset(reference.to), applies)
             parents = self._states[reference.to]
             found.append(reference_findings(unmet(keys, parents), reference))
             found.append(repeat_findings(keys, parents, reference))

@@ -176,9 +176,11 @@ def _next_states(judged: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def reference_keys(texts: pl.DataFrame, reference: Reference, parent: Dataset, applies: pl.Series) -> pl.DataFrame:
+def reference_keys(
+    raw: pl.DataFrame, texts: pl.DataFrame, reference: Reference, parent: Dataset, applies: pl.Series
+) -> pl.DataFrame:
     """
-    Return row_id and the key of the row that each row refers to, and what it repeats of it.
+    Return row_id and the key of the row that each row refers to, what it repeats of it, and the raw value to blame.
 
     `texts` are those of `parse.said`. A row refers to nothing where a field of the reference is blank or where
     `applies` is False.
@@ -187,7 +189,7 @@ def reference_keys(texts: pl.DataFrame, reference: Reference, parent: Dataset, a
     fields = [local[name] for name in parent.key]
     return (
         texts.lazy()  # of the columns that are not named here none is copied
-        .with_columns(applies)
+        .with_columns(applies, raw[reference.blamed].alias("value"))
         .filter(is_complete(fields) & pl.col(applies.name))
         .with_columns(text=key_text(fields))
         .select(
@@ -200,7 +202,7 @@ def reference_keys(texts: pl.DataFrame, reference: Reference, parent: Dataset, a
             },
             **{f"{there}=": pl.col(here) for here, there in zip(fields, parent.key, strict=True)},
             to=pl.lit(reference.to),
-            value=pl.col(reference.blamed),
+            value="value",
         )
         .collect()
     )

@@ -182,7 +182,7 @@ class Sealer:
                 continue
             parent = self._destination.regulator.dataset(reference.to)
             applies = self._checker.applies(checked, reference, as_of=as_of)
-            named = reference_keys(texts, reference, parent, applies)
+            named = reference_keys(checked.raw, texts, reference, parent, applies)
             found.append(self._open(reference, self._parents[reference.to], named))
         return found
 

@@ -99,7 +99,8 @@ def reference_findings(
     found = []
     for reference in dataset.references:
         parent = regulator.dataset(reference.to)
-        keys = state.reference_keys(submission.texts, reference, parent, submission.applies(reference))
+        applies = submission.applies(reference)
+        keys = state.reference_keys(submission.raw, submission.texts, reference, parent, applies)
         if not keys.is_empty():
             parents = holdings.parents(reference.to, keys["key_hash"].unique())
             found.append(state.reference_findings(state.unmet(keys, parents), reference))
@@ -122,7 +123,7 @@ def judge(submission: Submission, rows: pl.DataFrame, dataset: Dataset, holdings
     chained = state.chain(rows, held, dataset, findings_of.rejecting(submission.findings))
     found, facts = [submission.findings, chained.findings], []
     for rule, key, says in _consistent_rules(dataset):
-        asserted = _asserted(submission.texts, rows, chained.refused, value=rule.field, key=key, says=says)
+        asserted = _asserted(submission, rows, chained.refused, value=rule.field, key=key, says=says)
         before = holdings.facts(dataset.name, rule.code, asserted["key_hash"].unique())
         broken, said = _facts(asserted, before, rule, is_own_key=set(key) >= set(dataset.key))
         found.append(broken)
@@ -154,17 +155,18 @@ def _names(listed: str) -> list[str]:
 
 
 def _asserted(
-    texts: pl.DataFrame, rows: pl.DataFrame, refused: pl.Series, *, value: str, key: list[str], says: list[str]
+    submission: Submission, rows: pl.DataFrame, refused: pl.Series, *, value: str, key: list[str], says: list[str]
 ) -> pl.DataFrame:
     """Return what each row says of which key, by which record, in the order of the change chain."""
     return (
-        texts.filter(is_complete([*key, *says]))
+        submission.texts.with_columns(submission.raw[value].alias("value"))
+        .filter(is_complete([*key, *says]))
         .select(
             "row_id",
             key_hash(key).alias("key_hash"),
             key_check(key).alias("key_check"),
             key_hash(says).alias("says"),
-            pl.col(value).alias("value"),
+            "value",
         )
         .join(rows.select("row_id", "occurred_at", "operation", record="key_hash"), on="row_id")
         .with_columns(accepted=~pl.col("row_id").is_in(refused.implode()) & pl.col("operation").is_not_null())
