@@ -67,6 +67,7 @@ def open_intake(home: str) -> Application:
     # The process that the workers belong to needs none of what they load.
     from qianzhi.hub.porch import Porch
 
+    memory.share_heaps()  # a worker need not be a fork of the process that the command line set up
     place = Home(Path(home))
     settings = load_settings(place)
     configure_logs(INTAKE_PART, place.existing(End.HUB).log, settings.log)
