@@ -26,6 +26,7 @@ from qianzhi.ledger import lanes
 from qianzhi.ledger.blobs import Blobs
 from qianzhi.ledger.lanes import Mode
 from qianzhi.runtime import clock
+from qianzhi.runtime.home import End, Home
 from qianzhi.sealing import envelopes, receipts
 from qianzhi.sealing.receipts import FINDING, Receipt
 
@@ -90,6 +91,14 @@ def destination(answerer: Answerer) -> Destination:
     return Destination(
         HUB, REGULATOR, "440000000000000001", lambda: answerer, REGULATOR.schedule, backoff=Backoff(0.001, 0.002)
     )
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A gateway's home without a database."""
+    place = Home(tmp_path / "home")
+    place.create(End.GATEWAY)
+    return place
 
 
 @pytest.fixture

@@ -10,25 +10,15 @@ import pytest
 
 from qianzhi.errors import ConfigurationError, OperatorError, RetryableError
 from qianzhi.gateway import assembly
-from qianzhi.runtime.home import End, Home
+from qianzhi.runtime.home import Home
 from qianzhi.runtime.sources import write_settings
 from qianzhi.sealing.envelopes import Manifest
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from qianzhi.runtime.settings import Settings
 
 NOWHERE = "https://127.0.0.1:9"  # nobody listens on the port of discard
 MANIFEST = Manifest(UUID(int=1), "guangdong", "person", "1", "ab" * 32, "44", datetime(2026, 11, 20, 2, 0))
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    """A gateway's home without a database."""
-    place = Home(tmp_path / "home")
-    place.create(End.GATEWAY)
-    return place
 
 
 @pytest.fixture

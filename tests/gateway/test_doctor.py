@@ -19,7 +19,7 @@ from qianzhi.gateway import doctor
 from qianzhi.gateway.doctor import Diagnosis, Health
 from qianzhi.runtime import clock
 from qianzhi.runtime.certificates import AUTHORITY_DAYS, own_identity
-from qianzhi.runtime.home import End, Home
+from qianzhi.runtime.home import Home
 from qianzhi.runtime.settings import Settings
 from qianzhi.runtime.sources import write_settings
 
@@ -34,14 +34,6 @@ class Hub(http.server.BaseHTTPRequestHandler):
         self.send_response_only(404)
         self.send_header("Date", format_datetime(datetime.now(UTC) + self.ahead, usegmt=True))  # noqa: TID251 - a clock
         self.end_headers()
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    """A gateway's home without a database."""
-    place = Home(tmp_path / "home")
-    place.create(End.GATEWAY)
-    return place
 
 
 @pytest.fixture
