@@ -5,7 +5,7 @@ SET enable_bitmapscan = off
 
 -- name: join_by_sets
 -- For the rest of a transaction: where old statistics speak of a handful of rows, the planner would look through all
--- that arrived once for each row, which at two million takes years.
+-- that arrived once for each row, and a night's cycle would not end.
 SET LOCAL enable_nestloop = off
 
 -- name: repeated_rows
