@@ -8,7 +8,7 @@ LOCKS := requirements/runtime.txt requirements/dev.txt
 WORKERS ?= 0        # processes that run the tests; 0: this one
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format docs bench lock clean
+.PHONY: help setup browser demo test lint format docs bench lock clean
 
 help:  ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -28,7 +28,14 @@ $(STAMP): $(LOCKS) pyproject.toml
 demo: setup  ## Play a hospital's day; Ctrl-C ends it
 	$(BIN)/qianzhi demo
 
-test: setup  ## Run the whole suite
+browser:  ## Have a Chromium for the tests of pages, and a Chinese font for what it draws
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+		{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update --quiet=2 && \
+			DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --no-install-recommends chromium fonts-noto-cjk \
+			>/dev/null; } || \
+		{ echo "The tests of pages need Chromium. On Debian: apt-get install chromium fonts-noto-cjk" >&2; exit 1; }
+
+test: setup browser  ## Run the whole suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not bench"
 
 lint: setup  ## Check style, types and borders
