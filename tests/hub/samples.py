@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from uuid import UUID, uuid4
 
 import orjson
 import polars as pl
+from PIL import Image
 
 from qianzhi.hub.bodies import Body
 from qianzhi.hub.reception import Answer
@@ -87,6 +89,13 @@ class Receipt:
             for each in self.findings
             if row_id in {None, each["row_id"]} and severity in {None, each["severity"]}
         }
+
+
+def picture(side: int) -> bytes:
+    """Return a red square as PNG."""
+    drawn = io.BytesIO()
+    Image.new("RGB", (side, side), "red").save(drawn, "PNG")
+    return drawn.getvalue()
 
 
 def read(receipt: bytes) -> Receipt:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -11,8 +10,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from PIL import Image
-from tests.hub.samples import CODE, GUANGDONG, OTHER_CODE, row, sealed
+from tests.hub.samples import CODE, GUANGDONG, OTHER_CODE, picture, row, sealed
 from tests.hub.server import Hub, answering, person, problem, put
 
 from qianzhi.regulators import regulator
@@ -106,15 +104,9 @@ def test_deep_json_is_refused(client: httpx.Client) -> None:
     assert problem(response) == "unprocessable"
 
 
-def _png(side: int) -> bytes:
-    drawn = io.BytesIO()
-    Image.new("RGB", (side, side), "red").save(drawn, "PNG")
-    return drawn.getvalue()
-
-
 def test_an_image_comes_before_its_row(client: httpx.Client) -> None:
     """A blob that was put is held, and a row that names it is accepted."""
-    content = _png(3)
+    content = picture(3)
     name = hashlib.sha256(content).hexdigest()
     assert client.head(f"/blobs/{name}").status_code == HTTPStatus.NOT_FOUND
     for _ in range(2):
@@ -127,7 +119,7 @@ def test_an_image_comes_before_its_row(client: httpx.Client) -> None:
 
 def test_a_blob_of_one_institution_is_not_anothers(hub: Hub, client: httpx.Client) -> None:
     """Who did not send an image does not learn that it is held."""
-    content = _png(4)
+    content = picture(4)
     path = f"/blobs/{hashlib.sha256(content).hexdigest()}"
     client.put(path, content=content, headers={"Content-Type": "image/png"})
     with hub.client(hub.issue(OTHER_CODE)) as other:
@@ -136,7 +128,7 @@ def test_a_blob_of_one_institution_is_not_anothers(hub: Hub, client: httpx.Clien
 
 def test_what_is_no_image_is_no_blob(client: httpx.Client) -> None:
     """Other bytes, another digest, another type: refused, and nothing is held."""
-    image, text = _png(5), b"no image"
+    image, text = picture(5), b"no image"
     for content, named, kind, code in (
         (text, text, "image/png", "not-an-image"),
         (image, text, "image/png", "digest-mismatch"),

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tests.hub.samples import OTHER_CODE, row, send
+from tests.hub.samples import AS_OF, OTHER_CODE, picture, row, send
+
+from qianzhi.hub import blobs, promises
+from qianzhi.hub.bodies import Body
+from qianzhi.runtime import clock
 
 if TYPE_CHECKING:
     from qianzhi.hub.desk import Desk
@@ -177,3 +183,31 @@ def test_an_image_that_was_not_sent_rejects_its_row(desk: Desk, sender: Sender) 
     unknown = send(desk, sender, "staff", photo | {"GRZPCFDZ#blob": "0" * 64})
     malformed = send(desk, sender, "staff", photo | {"GRZPCFDZ#blob": "no digest"})
     assert unknown.rejected == malformed.rejected == [1]
+
+
+def test_an_image_that_is_promised_may_follow_its_row(desk: Desk, sender: Sender) -> None:
+    """A sender that holds the image and says so has its row accepted; what is overdue is told, until it comes."""
+    content = picture(2)
+    named = hashlib.sha256(content).hexdigest()
+    photo = row("staff", GRZPCFDZ="/photos/1.png") | {"GRZPCFDZ#blob": named}
+    receipt = send(desk, sender, "staff", photo, images_follow=True)
+    nameless = send(desk, sender, "staff", photo | {"GRZPCFDZ#blob": None, "YHRYGH": "2"}, images_follow=True)
+    early, late = AS_OF + timedelta(hours=71), AS_OF + timedelta(hours=73)
+    with desk.pool.connection() as session:
+        assert (receipt.rejected, nameless.rejected) == ([], [1])
+        assert promises.overdue(session, now=early.replace(tzinfo=clock.LOCAL)) == []
+        (owed,) = promises.overdue(session, now=late.replace(tzinfo=clock.LOCAL))
+        assert (owed["code"], owed["images"]) == (sender.code, 1)
+
+        body = Body(content, bytes.fromhex(named))
+        assert blobs.store(session, desk.files, sender.institution_id, body, "image/png") is None
+        assert promises.overdue(session, now=late.replace(tzinfo=clock.LOCAL)) == []
+        assert (promises.forget_kept(session), promises.forget_kept(session)) == (1, 0)
+
+
+def test_what_a_rejected_row_promises_is_not_awaited(desk: Desk, sender: Sender) -> None:
+    """Its sender corrects it and promises again."""
+    photo = row("staff", GRZPCFDZ="/photos/1.png", YHRYGH=None) | {"GRZPCFDZ#blob": "a" * 64}
+    assert send(desk, sender, "staff", photo, images_follow=True).rejected == [1]
+    with desk.pool.connection() as session:
+        assert promises.overdue(session, now=clock.now() + timedelta(days=3650)) == []

@@ -117,13 +117,14 @@ def status(home: HomeOption = None, since: SinceOption = None, *, as_json: JsonO
     from dataclasses import asdict
 
     from qianzhi.hub.status import status as status_of
+    from qianzhi.runtime import clock
     from qianzhi.runtime.home import End
     from qianzhi.runtime.supervisor import read_states
 
     place, settings = _opened(home)
     parts = {part.name: part.phase.value for part in read_states(place.end(End.HUB).run)}
     with _session(place, settings) as session:
-        found = status_of(session, since=since)
+        found = status_of(session, now=clock.now(), since=since)
     if as_json:
         print_json({"parts": parts, **asdict(found)})
     else:
@@ -131,6 +132,8 @@ def status(home: HomeOption = None, since: SinceOption = None, *, as_json: JsonO
         _print_rows("Received", found.datasets)
         if found.silent:
             _print_rows("Silent institutions", found.silent)
+        if found.overdue_images:
+            _print_rows("Institutions that owe images", found.overdue_images)
     if found.silent:
         raise typer.Exit(FAILED)
 

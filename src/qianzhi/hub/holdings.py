@@ -10,10 +10,11 @@ from psycopg import sql
 from qianzhi.checks.state import KEY, STATE
 from qianzhi.db import arrow, numbers
 from qianzhi.db.queries import load
-from qianzhi.hub import blobs
+from qianzhi.hub import blobs, promises
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
     from typing import LiteralString
 
     from qianzhi.db.server import Session
@@ -71,6 +72,12 @@ class Held:
         sound = digests.filter(digests.str.contains(rf"^[0-9a-f]{{{_DIGEST_CHARACTERS}}}$"))
         held = blobs.held_of(self._session, self._institution_id, [bytes.fromhex(each) for each in sound])
         return digests.filter(~digests.is_in([each.hex() for each in held]))
+
+    def promise(self, batch_seq: int, digests: pl.Series, *, now: datetime) -> None:
+        """Write down those of the images named by a batch, SHA-256 texts, that are not held."""
+        if not digests.is_empty():
+            lacking = self.lacking_blobs(digests)
+            promises.note(self._session, self._institution_id, batch_seq, map(bytes.fromhex, lacking), now=now)
 
     def settle(self, dataset: str, batch_seq: int, verdict: Verdict) -> None:
         """Write the states and facts that follow from a verdict that was given on what this object told."""

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from uuid import UUID  # noqa: TC003  # likewise
 
 import orjson
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import FastAPI, Header, Query, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 import qianzhi
 from qianzhi.errors import QianzhiError
-from qianzhi.hub import blobs, bodies, feedback, problems
+from qianzhi.hub import blobs, bodies, feedback, pieces, problems
 from qianzhi.hub.gate import Gate
+from qianzhi.hub.pieces import Piece
 from qianzhi.hub.problems import Problem
-from qianzhi.sealing.images import IMAGE_BYTES_MAX
+from qianzhi.sealing.images import IMAGE_BYTES_MAX, PIECE_BYTES_MAX
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 JSON: Final = "application/json"
+UPLOAD_OFFSET: Final = "Upload-Offset"
+UPLOAD_LENGTH: Final = "Upload-Length"
 HEALTH_PATH: Final = "/healthz"
 PAGE_MAX: Final = 10_000
 _ROW_ID_MIN: Final = -(2**63)
@@ -65,6 +68,7 @@ def build(desk: Desk) -> Gate:
     app = FastAPI(title="qianzhi hub", version=qianzhi.__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
     _add_batches(app, desk)
     _add_blobs(app, desk)
+    _add_pieces(app, desk)
     _add_feedback(app, desk)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
@@ -121,14 +125,43 @@ def _add_blobs(app: FastAPI, desk: Desk) -> None:
             problem = await desk.query(lambda: _store(desk, sender, digest, body, _media_type(request)))
         return answer_with(problem) if problem else Response(status_code=HTTPStatus.NO_CONTENT)
 
+
+def _add_pieces(app: FastAPI, desk: Desk) -> None:
+    @app.patch("/v1/{regulator}/blobs/{digest}", status_code=HTTPStatus.NO_CONTENT)
+    async def patch_blob(
+        request: Request,
+        regulator: _Regulator,
+        digest: _Digest,
+        *,
+        offset: Annotated[int, Header(alias=UPLOAD_OFFSET, ge=0, le=IMAGE_BYTES_MAX)],
+        length: Annotated[int, Header(alias=UPLOAD_LENGTH, ge=1, le=IMAGE_BYTES_MAX)],
+    ) -> Response:
+        """Send the next piece of an image; Upload-Offset says where it begins, Upload-Length how long the whole is."""
+        sender = await _admit(request, desk, regulator)
+        if isinstance(sender, Problem):
+            return await _refuse(request, sender)
+        piece = Piece(bytes.fromhex(digest), _media_type(request), offset, length)
+        with desk.allowance.share() as share:
+            body = await bodies.read(
+                request, share, bytes_max=PIECE_BYTES_MAX, seconds_max=desk.limits.body_seconds_max
+            )
+            if isinstance(body, Problem):
+                return await _refuse(request, body)
+            added = await desk.query(lambda: _add(desk, sender, piece, body.content))
+        if isinstance(added, Problem):
+            return answer_with(added)
+        return Response(status_code=HTTPStatus.NO_CONTENT, headers={UPLOAD_OFFSET: str(added)})
+
     @app.head("/v1/{regulator}/blobs/{digest}")
     async def head_blob(request: Request, regulator: _Regulator, digest: _Digest) -> Response:
-        """Ask whether an image is held already."""
+        """Ask whether an image is held already, and if not, by Upload-Offset, how much of it."""
         sender = await _admit(request, desk, regulator)
         if isinstance(sender, Problem):
             return Response(status_code=sender.status, headers=sender.headers())
-        held = await desk.query(lambda: _is_held(desk, sender, digest))
-        return Response(status_code=HTTPStatus.OK if held else HTTPStatus.NOT_FOUND)
+        if await desk.query(lambda: _is_held(desk, sender, digest)):
+            return Response(status_code=HTTPStatus.OK)
+        there = await desk.query(lambda: pieces.begun(desk.files, sender.institution_id, bytes.fromhex(digest)))
+        return Response(status_code=HTTPStatus.NOT_FOUND, headers={UPLOAD_OFFSET: str(there)})
 
 
 def _add_feedback(app: FastAPI, desk: Desk) -> None:
@@ -220,6 +253,14 @@ def _store(desk: Desk, sender: Sender, digest: str, body: bodies.Body, media_typ
         return problem
     with desk.pool.connection() as session:
         return blobs.store(session, desk.files, sender.institution_id, body, media_type)
+
+
+def _add(desk: Desk, sender: Sender, piece: Piece, content: bytes) -> int | Problem:
+    problem = pieces.misfit(piece, len(content))
+    if problem is not None:
+        return problem
+    with desk.pool.connection() as session:
+        return pieces.add(session, desk.files, sender.institution_id, piece, content)
 
 
 def _is_held(desk: Desk, sender: Sender, digest: str) -> bool:

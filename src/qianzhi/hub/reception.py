@@ -170,6 +170,7 @@ class Reception:
             applies=lambda reference: shared.applies(checked, reference, as_of=as_of),
             blobs=envelope.rows.select("row_id", *images).rename(images),
             findings=checked.findings,
+            images_follow=envelope.manifest.images_follow,
         )
 
     def _look_around(self, case: _Case) -> _Case:
@@ -204,6 +205,7 @@ class Reception:
         archive.keep_findings(session, act, manifest.dataset, batch_seq, verdict.findings)
         if case.rows is not None:
             held.settle(manifest.dataset, batch_seq, verdict)
+        held.promise(batch_seq, case.submission.promised(verdict.rejected), now=act.received_at)
         _LOG.info(
             "reception:batch:judged",
             institution=case.sender.code,

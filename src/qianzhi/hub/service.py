@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from contextlib import ExitStack
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,7 +15,7 @@ import structlog
 
 from qianzhi.db.server import connect, pool, translated
 from qianzhi.errors import QianzhiError, RetryableError
-from qianzhi.hub import assembly, watch
+from qianzhi.hub import assembly, pieces, promises, watch
 from qianzhi.regulators import regulator
 from qianzhi.runtime import clock, ends, memory
 from qianzhi.runtime.certificates import is_renewal_due, shown_fingerprint
@@ -123,6 +124,9 @@ def look(home: Home, settings: Settings) -> None:
             for key in assembly.regulators(settings):
                 watch.tick(session, regulator(key), clock.now())
                 session.commit()
+            promises.tick(session, now=clock.now())
+            session.commit()
+        pieces.sweep(assembly.blobs(home), before=(clock.now() - timedelta(hours=pieces.PART_HOURS_MAX)).timestamp())
         wanted = assembly.identity(home, settings, clock.now())
     except QianzhiError:
         log.exception("watch:look:failed")

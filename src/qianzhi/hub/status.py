@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg.rows import dict_row
 
 from qianzhi.db.queries import load
-from qianzhi.hub import watch
+from qianzhi.hub import promises, watch
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,16 +20,17 @@ _QUERIES = load("qianzhi.hub", "status.sql")
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Counts of everything, of each dataset, and who is silent."""
+    """Counts of everything, of each dataset, who is silent, and who owes images for too long."""
 
     counts: dict[str, int]
     datasets: list[dict[str, Any]]
     silent: list[dict[str, Any]]
+    overdue_images: list[dict[str, Any]]
 
 
-def status(session: Session, *, since: datetime | None = None) -> Status:
+def status(session: Session, *, now: datetime, since: datetime | None = None) -> Status:
     """Return what the hub holds; the datasets only since an instant, if one is given."""
     with session.cursor(row_factory=dict_row) as cursor:
         counts = cursor.execute(_QUERIES.counts).fetchone() or {}
         datasets = cursor.execute(_QUERIES.datasets, {"since": since}).fetchall()
-    return Status(counts, datasets, watch.interruptions(session))
+    return Status(counts, datasets, watch.interruptions(session), promises.overdue(session, now=now))

@@ -15,4 +15,5 @@ SELECT
     (SELECT count(*) FROM qianzhi.institutions) AS institutions,
     (SELECT count(*) FROM qianzhi.batches) AS batches,
     (SELECT count(*) FROM qianzhi.blobs) AS blobs,
+    (SELECT count(*) FROM qianzhi.promised_images) AS promised_images,
     (SELECT count(*) FROM qianzhi.interruptions WHERE ended_at IS NULL) AS interruptions;

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from qianzhi.specs.model import Dataset, Reference, Regulator, Rule
 
 SENDER_FORM: Final = "institution_is_sender()"
+_DIGEST_FORM: Final = r"^[0-9a-f]{64}$"
 _IMAGE_FORM: Final = re.compile(r"image_readable\(\s*(\w+)\s*\)")
 _CONSISTENT_FORM: Final = re.compile(r"consistent\(\s*'([\w\s,]+)'\s*,\s*'([\w\s,]+)'\s*\)")
 FACT: Final = pl.Schema({"key_hash": pl.Int64, "key_check": pl.Int64, "says": pl.Int64, "said_by": pl.Int64})
@@ -50,6 +51,16 @@ class Submission:
     applies: Callable[[Reference], pl.Series]  # whether a row's reference counts, by its `unless`
     blobs: pl.DataFrame  # row_id and, named by its image field, the SHA-256 (hex) of each image
     findings: pl.DataFrame
+    images_follow: bool = False  # the sender promises the images that its rows name
+
+    def promised(self, rejected: pl.Series) -> pl.Series:
+        """Return the digests (hexadecimal) of the images that the rows which are not rejected promise."""
+        if not self.images_follow:
+            return pl.Series(dtype=pl.String)
+        kept = self.blobs.filter(~pl.col("row_id").is_in(rejected.implode())).drop("row_id")
+        named = [kept[name].str.to_lowercase() for name in kept.columns]
+        every = pl.concat([pl.Series(dtype=pl.String), *(each.alias("") for each in named)]).drop_nulls().unique()
+        return every.filter(every.str.contains(_DIGEST_FORM))
 
     def with_findings(self, more: pl.DataFrame) -> Submission:
         """Return the same batch with more findings."""
@@ -139,9 +150,14 @@ def _foreign(raw: pl.DataFrame, rule: Rule, field: str, institution: str) -> pl.
 def _without_image(submission: Submission, rule: Rule, field: str, holdings: Holdings) -> pl.DataFrame:
     named = submission.raw.select("row_id", field).with_columns(digest=submission.blobs[field].str.to_lowercase())
     named = named.filter(pl.col(field).str.strip_chars() != "")
-    lacking = holdings.lacking_blobs(named["digest"].drop_nulls().unique())
+    named_digests = named["digest"].drop_nulls().unique()
+    lacking = _unsound(named_digests) if submission.images_follow else holdings.lacking_blobs(named_digests)
     missing = named.filter(pl.col("digest").is_null() | pl.col("digest").is_in(lacking.implode()))
     return _of_rule(missing, rule, value=pl.col(field))
+
+
+def _unsound(digests: pl.Series) -> pl.Series:
+    return digests.filter(~digests.str.contains(_DIGEST_FORM))
 
 
 def _consistent_rules(dataset: Dataset) -> Iterator[tuple[Rule, list[str], list[str]]]:

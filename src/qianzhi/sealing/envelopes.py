@@ -29,6 +29,8 @@ MEDIA_TYPE = "application/vnd.qianzhi.batch+zstd"
 ROW_COUNT_MAX = 100_000
 DECODED_BYTES_MAX = 512 * 2**20
 _PREFIX = b"qianzhi."
+_IMAGES = _PREFIX + b"images"
+_FOLLOW = b"follow"
 _NARROW_BYTES_MAX = 2**31 - 1  # an offset of 32 bits reaches no further
 _COMPRESSION_LEVEL = 1
 _TEXT_TYPES = (pa.string(), pa.large_string())  # no views: a few bytes seen a million times are no small text
@@ -45,6 +47,7 @@ class Manifest:
     ruleset: str
     institution: str
     as_of: datetime  # local time of Asia/Shanghai, without zone
+    images_follow: bool = False  # the sender holds every image that a row names, and sends it after the rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,8 @@ def seal(manifest: Manifest, rows: pl.DataFrame) -> bytes:
             ("as_of", manifest.as_of.isoformat()),
         )
     }
+    if manifest.images_follow:
+        metadata[_IMAGES] = _FOLLOW
     table = table.replace_schema_metadata(metadata)
     stream = pa.BufferOutputStream()
     with pa.ipc.new_stream(stream, table.schema) as writer:
@@ -180,6 +185,7 @@ def _manifest(metadata: dict[bytes, bytes]) -> Manifest:
             ruleset=said["ruleset"],
             institution=said["institution"],
             as_of=as_of,
+            images_follow=metadata.get(_IMAGES) == _FOLLOW,
         )
     except (KeyError, ValueError) as error:
         raise unsound("its manifest is incomplete") from error

@@ -10,6 +10,7 @@ from PIL import Image, UnidentifiedImageError
 from qianzhi.errors import SenderError
 
 IMAGE_BYTES_MAX = 20 * 2**20
+PIECE_BYTES_MAX = 2**20  # of an image that travels in pieces: four seconds of a line of 2 Mb/s
 IMAGE_PIXELS_MAX = 100_000_000  # a small file may unpack to a huge picture
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
 
