@@ -67,7 +67,7 @@ GATEWAY_POINTS: Mapping[str, Point] = {
     "batch entered, not committed": Point("qianzhi.ledger.batches", "seal", AFTER),
     "before the seal is committed": Point("qianzhi.gateway.seal", "Sealer._record", AFTER),
     "seal committed": Point("qianzhi.gateway.seal", "Sealer.seal_next", AFTER),
-    "image sent, batch not": Point("qianzhi.regulators.guangdong.deliver", "HubDoor.offer", AFTER),
+    "image sent, not recorded": Point("qianzhi.regulators.guangdong.deliver", "HubDoor.offer", AFTER),
     "before the batch is sent": Point("qianzhi.regulators.guangdong.deliver", "HubDoor.send", BEFORE),
     "receipt come, attempt not noted": Point("qianzhi.regulators.guangdong.deliver", "HubDoor.send", AFTER),
     "attempt noted, not settled": Point("qianzhi.ledger.batches", "note_attempt", AFTER),

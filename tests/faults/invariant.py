@@ -64,6 +64,7 @@ STRAY_REJECTIONS = """
 SELECT lane_id, o.row_id FROM qianzhi.outcomes AS o LEFT JOIN qianzhi.batches AS b USING (lane_id, batch_id)
 WHERE outcome = 'rejected' AND (state IS DISTINCT FROM 'settled' OR NOT o.row_id <@ row_ids)
 """
+UNKEPT_PROMISES = "SELECT digest FROM qianzhi.promised_images WHERE digest NOT IN (SELECT digest FROM qianzhi.blobs)"
 DOUBLED_FINDINGS = """
 SELECT lane_id, row_id, code, field, count(*) FROM qianzhi.findings GROUP BY 1, 2, 3, 4 HAVING count(*) > 1
 """
@@ -93,6 +94,11 @@ def assert_each_row_once(books: Books) -> dict[str, Counter[str]]:
         _assert_counts(gateway)
         _assert_same_at_the_hub(books, gateway, hub)
         blobs = _rows(hub, "SELECT digest, byte_count FROM qianzhi.blobs")
+        promised = _rows(gateway, "SELECT digest, sent_at IS NOT NULL FROM qianzhi.promised_images")
+        owed = _rows(hub, UNKEPT_PROMISES)
+    assert {digest for digest, is_sent in promised if is_sent} == {digest for digest, _ in promised}
+    assert {digest for digest, _ in promised} <= {digest for digest, _ in blobs}, "an image is not where it was sent"
+    assert owed == [], "the hub waits for an image that nobody sends"
     for digest, byte_count in blobs:
         content = (books.hub_blobs / digest.hex()[:2] / digest.hex()).read_bytes()
         assert (hashlib.sha256(content).digest(), len(content)) == (digest, byte_count)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from psycopg import sql
 from qianzhi import regulators
 from qianzhi.db import migrate
 from qianzhi.db.server import connect
-from qianzhi.errors import RetryableError
+from qianzhi.errors import RetryableError, SenderError
 from qianzhi.gateway import install
 from qianzhi.gateway.backoff import Backoff
 from qianzhi.gateway.destination import Destination, Workplace
@@ -42,7 +42,10 @@ class Answerer:
     """A destination that accepts every row, or does not answer; one door for everybody."""
 
     answers: bool = True
+    images_follow: bool = True
     rows: dict[str, int] = field(default_factory=dict)
+    blobs: list[bytes] = field(default_factory=list)
+    refused: frozenset[bytes] = frozenset()
     _counts: dict[UUID, int] = field(default_factory=dict)
 
     def encode(self, manifest: Manifest, rows: pl.DataFrame) -> bytes:
@@ -68,8 +71,17 @@ class Answerer:
         )
         return receipt, receipts.encode(receipt)
 
-    def offer(self, digest: bytes, media_type: str, content: bytes) -> None:
-        """Take a blob."""
+    def offer(
+        self, digest: bytes, media_type: str, content: bytes, *, goes_on: Callable[[], bool] = lambda: True
+    ) -> bool:
+        """Take a blob in one piece."""
+        if not self.answers:
+            raise RetryableError("Nobody answers.", remedy="Wait.")
+        if digest in self.refused:
+            raise SenderError(f"No {media_type} of {len(content)} bytes is taken.", remedy="Send another.")
+        if goes_on():
+            self.blobs.append(digest)
+        return digest in self.blobs
 
     def holds(self, _manifest: Manifest) -> bool:
         """Know of no batch."""

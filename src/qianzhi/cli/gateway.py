@@ -108,7 +108,9 @@ def cycle(home: HomeOption = None, destination: DestinationOption = None, *, as_
     from qianzhi.db.server import connect
     from qianzhi.gateway import assembly, report
     from qianzhi.gateway.cycle import PATIENCE_SECONDS, Dispatcher
+    from qianzhi.gateway.porter import opened_porter
     from qianzhi.gateway.service import database
+    from qianzhi.ledger import promises
     from qianzhi.ledger.batches import CycleKind
     from qianzhi.runtime import clock, memory
 
@@ -120,14 +122,19 @@ def cycle(home: HomeOption = None, destination: DestinationOption = None, *, as_
             dispatcher.backstop(patience_seconds=PATIENCE_SECONDS)
             dispatcher.advance(CycleKind.MANUAL, clock.now(), patience_seconds=PATIENCE_SECONDS)
             submitted = [lane.dataset for lane in dispatcher.lanes]
+        with opened_porter(assembly.workplace(place, settings), chosen) as porter:
+            porter.carry(lambda: True)
         with connect(assembly.owner_dsn(place, settings), application="qianzhi cycle") as connection:
-            tallies = report.tallies(connection, chosen)
+            tallies, images = report.tallies(connection, chosen), promises.left(connection, chosen.name)
     if as_json:
         print_json({"regulators": {chosen.regulator.key: _as_json(tallies)}})
     else:
         _print_tallies(chosen.regulator.key, tallies)
     if waiting := [dataset for dataset in submitted if tallies[dataset].open]:
         complain(_unfinished(waiting))
+        raise typer.Exit(FAILED)
+    if images.image_count:
+        complain(_unsent(images.image_count))
         raise typer.Exit(FAILED)
 
 
@@ -287,6 +294,13 @@ def _unfinished(datasets: list[str]) -> OperatorError:
     )
 
 
+def _unsent(count: int) -> OperatorError:
+    return OperatorError(
+        f"{count} images of accepted rows are not sent yet.",
+        remedy="`qianzhi gateway run` goes on with them; `qianzhi gateway doctor` says what is in the way.",
+    )
+
+
 def _as_json(tallies: Mapping[str, Tally]) -> dict[str, dict[str, int]]:
     return {dataset: tally.as_json() for dataset, tally in tallies.items()}
 
@@ -303,6 +317,8 @@ def _print_standing(name: str, standing: Standing) -> None:
     said = {"last cycle": f"{last['kind']}, finished at {last['finished_at']:{_INSTANT}}" if last else "none yet"}
     if running is not None:
         said["running cycle"] = f"{running['kind']}, since {running['started_at']:{_INSTANT}}"
+    if standing.images.image_count:
+        said["images to send"] = f"{standing.images.image_count} ({standing.images.byte_count / 2**20:.1f} MiB)"
     print_facts(said)
     if standing.troubles:
         print_table(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from qianzhi.gateway.seal import Sealer
     from qianzhi.ledger.batches import Batch
     from qianzhi.regulators.protocols import Door
+    from qianzhi.sealing.receipts import Receipt
 
 log = structlog.stdlib.get_logger()
 
@@ -102,9 +103,10 @@ class Courier:
 
     def _attempt(self, sealed: Sealed) -> int:
         begun_at, begun = clock.now(), clock.monotonic()
-        for digest in sealed.blobs:
-            content = self._workplace.blobs.get(digest)
-            self.door.offer(digest, media_type(content), content)
+        if not sealed.manifest.images_follow:
+            for digest in sealed.blobs:
+                content = self._workplace.blobs.get(digest)
+                self.door.offer(digest, media_type(content), content)
         receipt, document = self.door.send(sealed.manifest, sealed.content)
         batches.note_attempt(
             self._connection,
@@ -119,8 +121,20 @@ class Courier:
             receipt,
             document,
             keeps_states=RuleKind.STATE in self._destination.kinds,
+            promised=self._promised(sealed, receipt),
             now=clock.now(),
         )
+
+    def _promised(self, sealed: Sealed, receipt: Receipt) -> dict[bytes, int]:
+        """Return the sizes of the images that follow: those which accepted rows name."""
+        if not (sealed.blobs and sealed.manifest.images_follow):
+            return {}
+        named = sealed.blobs
+        if receipt.rejected.len():
+            accepted = pl.col("row_id").is_in(receipt.rejected.implode()).not_()
+            dataset = self._destination.regulator.dataset(sealed.manifest.dataset)
+            named = blobs_of(open_envelope(sealed.content).rows.filter(accepted), dataset)
+        return {digest: self._workplace.blobs.byte_count(digest) for digest in named}
 
     def _note(
         self,

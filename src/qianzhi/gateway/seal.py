@@ -243,6 +243,7 @@ class Sealer:
             ruleset=regulator.digest,
             institution=self._destination.institution,
             as_of=as_of,
+            images_follow=door.images_follow,
         )
         content = door.encode(manifest, raw)
         batch = Batch(

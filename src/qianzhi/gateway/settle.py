@@ -8,9 +8,10 @@ import polars as pl
 
 from qianzhi.checks.state import REVOKE
 from qianzhi.errors import OperatorError
-from qianzhi.ledger import batches, findings, held, keys
+from qianzhi.ledger import batches, findings, held, keys, promises
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from qianzhi.db.server import Session
@@ -25,10 +26,13 @@ def settle(
     document: bytes,
     *,
     keeps_states: bool,
+    promised: Mapping[bytes, int],
     now: datetime,
 ) -> int:
     """
-    Record a receipt and commit; return how many held rows it released.
+    Record a receipt and what it lets follow, and commit; return how many held rows it released.
+
+    `promised` has the sizes of the images that follow, by digest.
 
     Safe to repeat: a batch that is settled already is left alone. Raises OperatorError when the receipt belongs
     to something else.
@@ -38,6 +42,7 @@ def settle(
     released = 0
     if batches.settle(connection, batch, receipt, document, now=now):
         findings.record_receipt(connection, batch, receipt.findings, rows=sealed.rows, now=now)
+        promises.add(connection, batch.lane_id, promised, now=now)
         if keeps_states:
             settled = settled_states(sealed.rows, receipt.rejected)
             accepted = settled.filter("accepted").select(*keys.KEY_STATE.names())

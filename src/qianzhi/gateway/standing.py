@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from qianzhi.gateway import report
-from qianzhi.ledger import tally
+from qianzhi.ledger import promises, tally
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from qianzhi.gateway.destination import Destination
+    from qianzhi.ledger.promises import Left
     from qianzhi.ledger.tally import Tally
 
 
@@ -26,6 +27,7 @@ class Standing:
     last_cycle: dict[str, Any] | None  # kind, cut_off, started_at, finished_at
     running_cycle: dict[str, Any] | None  # kind, cut_off, started_at: under way, or broken off
     troubles: list[dict[str, Any]]
+    images: Left  # of accepted rows, still to be sent
 
     def as_json(self) -> dict[str, Any]:
         """Return the public form."""
@@ -35,6 +37,7 @@ class Standing:
             "last_cycle": self.last_cycle,
             "running_cycle": self.running_cycle,
             "troubles": self.troubles,
+            "images": asdict(self.images),
         }
 
 
@@ -46,4 +49,5 @@ def standing(connection: psycopg.Connection, destination: Destination) -> Standi
         last_cycle=tally.last_cycle(connection, destination.name),
         running_cycle=tally.running_cycle(connection, destination.name),
         troubles=tally.troubles(connection, destination.name),
+        images=promises.left(connection, destination.name),
     )

@@ -11,8 +11,9 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from qianzhi.db.server import connect
 from qianzhi.errors import QianzhiError
 from qianzhi.gateway.cycle import Dispatcher
+from qianzhi.gateway.porter import Courtesy, opened_porter
 from qianzhi.gateway.schedule import due_cut_off
-from qianzhi.ledger import batches
+from qianzhi.ledger import batches, promises
 from qianzhi.ledger.batches import CycleKind
 from qianzhi.ledger.lanes import Mode
 from qianzhi.runtime import clock
@@ -29,6 +30,7 @@ log = structlog.stdlib.get_logger()
 
 NIGHTLY_TICK_SECONDS = 20
 RESUME_TICK_SECONDS = 15
+CARRY_TICK_SECONDS = 15
 LISTEN_SECONDS = 5.0  # a notification that was lost with its session costs at most this
 RECOVER_SECONDS = 2.0
 STOP_LOOK_SECONDS = 60.0
@@ -47,7 +49,12 @@ class Worker:
         """Work until somebody asks to stop; the steps at hand are finished first."""
         scheduler = BackgroundScheduler(timezone=clock.LOCAL)
         for destination in self._destinations:
-            for tick, seconds in ((self.nightly, NIGHTLY_TICK_SECONDS), (self.resume, RESUME_TICK_SECONDS)):
+            ticks = (
+                (self.nightly, NIGHTLY_TICK_SECONDS),
+                (self.resume, RESUME_TICK_SECONDS),
+                (self.carry, CARRY_TICK_SECONDS),
+            )
+            for tick, seconds in ticks:
                 scheduler.add_job(
                     self._guarded,
                     "interval",
@@ -84,6 +91,15 @@ class Worker:
             with Dispatcher(self._workplace, destination) as dispatcher:
                 dispatcher.resume()
 
+    def carry(self, destination: Destination) -> None:
+        """Send the images that follow their rows, as long as no row waits."""
+        if not self._owes_images(destination):
+            return
+        with opened_porter(self._workplace, destination) as porter:
+            done = porter.carry(Courtesy(porter, self._stopping.is_set))
+        if done.sent_count:
+            log.info("gateway:images:sent", destination=destination.name, count=done.sent_count)
+
     def _due(self, destination: Destination) -> datetime | None:
         with connect(self._workplace.dsn, application="qianzhi worker") as connection:
             last = batches.last_nightly_cut_off(connection, destination.name, now=clock.now())
@@ -95,6 +111,10 @@ class Worker:
             return batches.has_broken_off(connection, destination.name) or batches.has_due(
                 connection, destination.name, now=clock.now(), pause_seconds_max=destination.backoff.max_seconds
             )
+
+    def _owes_images(self, destination: Destination) -> bool:
+        with connect(self._workplace.dsn, application="qianzhi worker") as connection:
+            return bool(promises.due(connection, destination.name, now=clock.now()))
 
     def _guarded(self, tick: Callable[[Destination], None], destination: Destination) -> None:
         """Run a tick; whatever goes wrong is told and tried again with the next one."""

@@ -48,6 +48,13 @@ class Blobs:
             raise self._damaged(digest, "has changed on the disk")
         return content
 
+    def byte_count(self, digest: bytes) -> int:
+        """Return the size of a blob. Raises OperatorError when its file is absent."""
+        try:
+            return self.path(digest).stat().st_size
+        except FileNotFoundError as error:
+            raise self._damaged(digest, "is missing") from error
+
     def sweep(self) -> int:
         """Remove what a killed process left half-written, and return how many; only while nobody writes."""
         parts = list(self.folder.glob(_PARTS))

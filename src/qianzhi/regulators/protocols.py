@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from uuid import UUID
 
     import polars as pl
@@ -21,6 +22,9 @@ class Door(Protocol):
     One instance serves one destination and one thread at a time.
     """
 
+    images_follow: bool
+    """Whether rows may be sent before the images that they name: the sender holds these and promises them."""
+
     def encode(self, manifest: Manifest, rows: pl.DataFrame) -> bytes:
         """Return the bytes that are committed before the first attempt and sent unchanged ever after. Pure."""
 
@@ -33,8 +37,14 @@ class Door(Protocol):
         such, OperatorError when it refuses this gateway (credential, edition) or talks nonsense.
         """
 
-    def offer(self, digest: bytes, media_type: str, content: bytes) -> None:
-        """Deliver one blob unless the destination holds it already. Raises as `send` does."""
+    def offer(
+        self, digest: bytes, media_type: str, content: bytes, *, goes_on: Callable[[], bool] = lambda: True
+    ) -> bool:
+        """
+        Deliver one blob unless the destination holds it already; tell whether it has all of it now.
+
+        A blob that was begun is gone on with. `goes_on` is asked before each piece. Raises as `send` does.
+        """
 
     def holds(self, manifest: Manifest) -> bool:
         """Tell whether the destination has taken a batch, by its own word. Raises as `send` does."""

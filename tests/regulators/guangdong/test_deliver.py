@@ -22,7 +22,7 @@ import polars as pl
 import pytest
 
 from qianzhi.errors import OperatorError, QianzhiError, RetryableError, SenderError
-from qianzhi.regulators.guangdong.deliver import HubDoor, open_door
+from qianzhi.regulators.guangdong.deliver import PIECE_BYTES, HubDoor, open_door
 from qianzhi.runtime import clock
 from qianzhi.runtime.certificates import own_identity
 from qianzhi.sealing import envelopes
@@ -119,7 +119,7 @@ def hub(identity: tuple[str, str, str]) -> Iterator[Hub]:
             served.asked.append((self.command, self.path, dict(self.headers), body))
             served.reply(self)
 
-        do_PUT = do_HEAD = do_GET = do_POST = _answer  # noqa: N815
+        do_PUT = do_HEAD = do_GET = do_POST = do_PATCH = _answer  # noqa: N815
 
         def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
             pass
@@ -468,6 +468,83 @@ def test_a_blob_that_the_hub_lacks_is_sent(hub: Hub) -> None:
     method, path, headers, body = hub.asked[-1]
     assert (method, path, body) == ("PUT", f"/v1/guangdong/blobs/{DIGEST.hex()}", b"x")
     assert headers["Content-Type"] == "image/png"
+
+
+def taking_pieces(hub: Hub, *, there: int, cut_after: int = 100) -> bytearray:
+    """Let the hub take pieces behind `there`, and close the connection instead of taking more than so many."""
+    kept, left = bytearray(there), [cut_after]
+
+    def reply(request: BaseHTTPRequestHandler) -> None:
+        if request.command == "HEAD":
+            answering(404, Upload_Offset=str(len(kept)))(request)
+            return
+        if not left[0]:
+            request.close_connection = True
+            return
+        left[0] -= 1
+        assert int(request.headers["Upload-Offset"]) == len(kept)
+        kept.extend(hub.asked[-1][3])
+        answering(204, Upload_Offset=str(len(kept)))(request)
+
+    hub.reply = reply
+    return kept
+
+
+def test_a_large_blob_goes_in_pieces(hub: Hub) -> None:
+    """Each says where it begins and how long the whole is."""
+    content = bytes(range(256)) * 3000
+    kept = taking_pieces(hub, there=0)
+    door = hub.door()
+    assert door.offer(DIGEST, "image/png", content)
+    door.close()
+    assert bytes(kept) == content
+    assert {headers["Upload-Length"] for method, _, headers, _ in hub.asked if method == "PATCH"} == {"768000"}
+
+
+def test_a_cut_line_costs_no_more_than_a_piece(hub: Hub) -> None:
+    """The next offer goes on behind what the hub has."""
+    content = bytes(1_000_000)
+    kept = taking_pieces(hub, there=0, cut_after=2)
+    door = hub.door()
+    with pytest.raises(RetryableError):
+        door.offer(DIGEST, "image/png", content)
+    taken = len(kept)
+    kept = taking_pieces(hub, there=taken)
+    hub.asked.clear()
+    assert door.offer(DIGEST, "image/png", content)
+    door.close()
+    assert taken == 2 * PIECE_BYTES
+    assert sum(len(body) for _, _, _, body in hub.asked) == len(content) - taken
+
+
+def test_a_blob_waits_between_pieces_when_it_is_told(hub: Hub) -> None:
+    """Rows go first: a piece is sent only if the caller says so."""
+    kept = taking_pieces(hub, there=0)
+    turns = iter([True, False])
+    door = hub.door()
+    assert not door.offer(DIGEST, "image/png", bytes(1_000_000), goes_on=lambda: next(turns))
+    door.close()
+    assert len(kept) == PIECE_BYTES
+
+
+@pytest.mark.parametrize("offset", ["-1", "x", "1000001", "9" * 20, "\u00b2"])
+def test_an_impossible_offset_stops_the_blob(hub: Hub, offset: str) -> None:
+    """Whoever answers so is no hub."""
+    hub.reply = answering(404, Upload_Offset=offset)
+    door = hub.door()
+    with pytest.raises(OperatorError):
+        door.offer(DIGEST, "image/png", bytes(1_000_000))
+    door.close()
+
+
+def test_an_offset_that_does_not_grow_stops_the_blob(hub: Hub) -> None:
+    """Sending would never end."""
+    missing, standing = answering(404), answering(204, Upload_Offset="0")
+    hub.reply = lambda request: missing(request) if request.command == "HEAD" else standing(request)
+    door = hub.door()
+    with pytest.raises(OperatorError):
+        door.offer(DIGEST, "image/png", bytes(1_000_000))
+    door.close()
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, OperatorError), (503, RetryableError), (413, SenderError)])

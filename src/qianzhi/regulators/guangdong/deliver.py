@@ -32,6 +32,7 @@ REGULATOR = "guangdong"
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 120.0  # between two parts of a request or an answer, and for the body of an answer as a whole
 RECEIPT_BYTES_MAX = 256 * 2**20
+PIECE_BYTES = 256 * 2**10  # a second of a line of 2 Mb/s: what a cut line costs at most, and a row waits
 PROBLEM_BYTES_MAX = 2**20
 PROBLEM_CHARACTERS_MAX = 500
 # What the hub says of this one batch: the same bytes will never do better, smaller ones may. Any other refusal is of
@@ -40,6 +41,9 @@ _UNPROCESSABLE = "unprocessable"
 _TOO_LARGE = 413  # also by a proxy in between, which has no code
 # What the way did to the body; the same bytes may do better another time.
 _TRANSIENT = frozenset({400, 408, 425, 429})
+_MISSING = frozenset({404})
+_OFFSET = "Upload-Offset"
+_OFFSET_DIGITS_MAX = 12
 _UNKNOWN_BATCH = "batch-unknown"
 _CLIENT_ERRORS = range(300, 500)
 
@@ -51,6 +55,8 @@ def open_door(url: str, credential: Callable[[], str], tls: ssl.SSLContext) -> H
 
 class HubDoor:
     """The door of one hub for one thread; connections are kept open between batches."""
+
+    images_follow = True
 
     def __init__(
         self,
@@ -84,11 +90,25 @@ class HubDoor:
         answer = self._request("PUT", f"/batches/{manifest.batch_id}", content=sealed, headers=headers)
         return receipts.decode(answer.body), answer.body
 
-    def offer(self, digest: bytes, media_type: str, content: bytes) -> None:
-        """Deliver one blob unless the hub holds it."""
+    def offer(
+        self, digest: bytes, media_type: str, content: bytes, *, goes_on: Callable[[], bool] = lambda: True
+    ) -> bool:
+        """Deliver one blob unless the hub holds it: a small one whole, a large one in pieces."""
         path = f"/blobs/{digest.hex()}"
-        if self._request("HEAD", path, expected=frozenset({404})).status == httpx.codes.NOT_FOUND:
+        answer = self._request("HEAD", path, expected=_MISSING)
+        if answer.status != httpx.codes.NOT_FOUND:
+            return True
+        there = _offset(answer, len(content))
+        if not there and len(content) <= PIECE_BYTES:
             self._request("PUT", path, content=content, headers={"Content-Type": media_type})
+            return True
+        while there < len(content):
+            if not goes_on():
+                return False
+            headers = {"Content-Type": media_type, _OFFSET: str(there), "Upload-Length": str(len(content))}
+            piece = content[there : there + PIECE_BYTES]
+            there = _offset(self._request("PATCH", path, content=piece, headers=headers), len(content), beyond=there)
+        return True
 
     def holds(self, manifest: Manifest) -> bool:
         """Ask for the receipt of a batch."""
@@ -119,7 +139,7 @@ class HubDoor:
         try:
             with self._client.stream(method, path, content=body, headers=sized) as response:
                 bytes_max = self._receipt_bytes_max if response.is_success else PROBLEM_BYTES_MAX
-                answer = _Answer(response.status_code, self._body(response, bytes_max))
+                answer = _Answer(response.status_code, self._body(response, bytes_max), response.headers.get(_OFFSET))
         except httpx.HTTPError as error:
             raise _no_answer(type(error).__name__) from error
         if httpx.codes.is_success(answer.status) or answer.status in expected:
@@ -151,6 +171,18 @@ def _sign(credential: Callable[[], str], request: httpx.Request) -> httpx.Reques
 class _Answer:
     status: int
     body: bytes
+    offset: str | None = None
+
+
+def _offset(answer: _Answer, length: int, *, beyond: int = -1) -> int:
+    """Return how much of a blob the hub says it has; a word that makes no sense must not keep us here for ever."""
+    said = answer.offset or "0"
+    if not (said.isascii() and said.isdigit() and len(said) <= _OFFSET_DIGITS_MAX and beyond < int(said) <= length):
+        raise OperatorError(
+            "The hub says something impossible of how much it has of an image.",
+            remedy="Check whether the destination's address is that of the hub.",
+        )
+    return int(said)
 
 
 def _no_answer(why: str) -> RetryableError:
