@@ -177,6 +177,7 @@ class Field:
             "gateway.institution": INSTITUTION,
             "gateway.database.port": free_port(),
             "gateway.health.port": free_port(),
+            "gateway.console.enabled": False,
             "gateway.destinations.hub.regulator": REGULATOR,
             "hub.regulators": (REGULATOR,),
             "hub.database.port": free_port(),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qianzhi.cli import account
 from qianzhi.cli.terminal import (
     FAILED,
     DatasetOption,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from qianzhi.runtime.settings import Settings
 
 app = typer.Typer(help="The hospital's end: staging tables, checks, upload, receipts.", no_args_is_help=True)
+app.add_typer(account.app, name="account")
 
 _INSTANT = "%Y-%m-%d %H:%M:%S"
 LOOPBACK_HUB = "https://127.0.0.1:8443"  # where `qianzhi hub run` on this machine answers
@@ -100,6 +102,14 @@ def health(home: HomeOption = None) -> None:
     from qianzhi.gateway.service import watch_health
 
     watch_health(*_opened(home))
+
+
+@app.command(hidden=True)
+def console(home: HomeOption = None) -> None:
+    """Be the process of `gateway run` that people see."""
+    from qianzhi.gateway.console import serve_console
+
+    serve_console(*_opened(home))
 
 
 @app.command()

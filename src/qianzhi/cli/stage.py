@@ -54,6 +54,7 @@ PORTS: Final = {
     "hub.database.port": 5433,
     "hub.intake.port": 8443,
     "gateway.health.port": 8481,
+    "gateway.console.port": 28888,
 }
 
 
@@ -127,6 +128,10 @@ class Stage:
         """Return the addresses and commands by which people go on from here."""
         settings, home = load_settings(self._home), self._home.path
         return [
+            (
+                f"Console:         http://{LOOPBACK}:{settings.gateway.console.port} (us_pos; its password: "
+                f"{assembly.password_file(self._home, 'us_pos')})"
+            ),
             f"Findings:        qianzhi gateway findings --home {home}",
             f"At the hub:      qianzhi hub log --home {home}; qianzhi hub findings --home {home}",
             f'Insert rows:     psql "$(qianzhi gateway dsn --role us_pos --home {home})"',

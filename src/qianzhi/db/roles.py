@@ -93,6 +93,11 @@ def ensure_sender(
         return [*refused, LARGE_OBJECTS] if large_objects(connection, role) else refused
 
 
+def set_own_password(connection: Session, role: str, password: str) -> None:
+    """Give the role of the session another password; every role may do that for itself."""
+    _set_password(connection, role, password)
+
+
 def large_objects(connection: Session, role: str) -> str:
     """Return the functions of large objects that a role may call, as a REVOKE lists them; empty when there are none."""
     row = connection.execute(_QUERIES.large_objects, {"role": role}).fetchone()
@@ -120,9 +125,13 @@ def _ensure_login(connection: Session, role: str, password: str | None, connecti
     limit = sql.SQL(_QUERIES.limit_connections).format(role=sql.Identifier(role), limit=sql.Literal(connections_max))
     connection.execute(limit)
     if password is not None:
-        verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
-        statement = sql.SQL(_QUERIES.set_password).format(role=sql.Identifier(role), verifier=sql.Literal(verifier))
-        connection.execute(statement)
+        _set_password(connection, role, password)
+
+
+def _set_password(connection: Session, role: str, password: str) -> None:
+    verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+    statement = sql.SQL(_QUERIES.set_password).format(role=sql.Identifier(role), verifier=sql.Literal(verifier))
+    connection.execute(statement)
 
 
 def _close(connection: Session, role: str, schema: str) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 WORKER_PART = "worker"
 HEALTH_PART = "health"
+CONSOLE_PART = "console"
 
 
 def supervise(home: Home, settings: Settings) -> None:
@@ -32,7 +33,10 @@ def supervise(home: Home, settings: Settings) -> None:
 
 def parts(home: Home, settings: Settings) -> list[Part]:
     """Return the parts in the order of their needs."""
-    return ends.parts_of(End.GATEWAY, home, assembly.cluster(home, settings), (WORKER_PART, HEALTH_PART))
+    names = [WORKER_PART, HEALTH_PART]
+    if settings.gateway.console.enabled:
+        names.append(CONSOLE_PART)
+    return ends.parts_of(End.GATEWAY, home, assembly.cluster(home, settings), names)
 
 
 def work(home: Home, settings: Settings) -> None:

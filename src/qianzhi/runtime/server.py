@@ -45,6 +45,7 @@ class Listener:
     port: int
     workers: int = 1
     connections_max: int = CONNECTIONS_MAX
+    has_sockets: bool = False  # whether the application speaks over WebSocket too
     certificate: Path | None = None
     key: Path | None = None
 
@@ -64,7 +65,7 @@ def serve(factory: Factory, listener: Listener) -> None:
         interface=Interfaces.ASGI,
         loop=Loops.asyncio,
         http=HTTPModes.http1,
-        websockets=False,
+        websockets=listener.has_sockets,
         backlog=WAITING_CONNECTIONS_MAX,
         backpressure=listener.connections_max,
         http1_settings=HTTP1Settings(header_read_timeout=HEAD_SECONDS_MAX * 1000, max_buffer_size=BUFFER_BYTES_MAX),

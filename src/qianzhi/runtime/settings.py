@@ -161,6 +161,40 @@ class Health(Section):
     port: int = setting(8481, "The port that /healthz is served on.", unit="TCP port", ge=1, le=65535)
 
 
+class Tls(Section):
+    """[hub.tls]."""
+
+    certificate: HomePath | None = setting(None, "A certificate chain (PEM) instead of the one made by `hub init`.")
+    key: HomePath | None = setting(None, "The private key (PEM) of that certificate.")
+    names: tuple[str, ...] = setting((), "Host names and addresses, besides localhost, that our certificate is for.")
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Tls:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key are set together")
+        return self
+
+
+class ConsoleTls(Tls):
+    """[gateway.console.tls]."""
+
+    certificate: HomePath | None = setting(None, "A certificate chain (PEM) instead of one that the gateway makes.")
+
+
+class Console(Section):
+    """[gateway.console]."""
+
+    enabled: bool = setting(True, "Whether the console is served.")  # noqa: FBT003 - its default
+    listen: str = setting("127.0.0.1", "The address of this machine that browsers reach; by HTTPS beyond loopback.")
+    port: int = setting(28888, "The port that browsers reach.", unit="TCP port", ge=1, le=65535)
+    public_base_url: Url | None = setting(
+        None, "What people type where a reverse proxy stands before it, path and all."
+    )
+    session_hours: float = setting(12.0, "How long somebody stays signed in at most.", unit="hours", gt=0, le=168)
+    idle_minutes: float = setting(30.0, "How long an unused session lasts.", unit="minutes", gt=0, le=1440)
+    tls: ConsoleTls = section(ConsoleTls, "What the console shows beyond loopback to prove who it is.")
+
+
 class Gateway(Section):
     """[gateway]."""
 
@@ -172,6 +206,7 @@ class Gateway(Section):
     cycle: Cycle = section(Cycle, "The upload cycle.")
     retry: Retry = section(Retry, "How a failed delivery is repeated.")
     health: Health = section(Health, "What watches the gateway.")
+    console: Console = section(Console, "What people see of the gateway.")
 
 
 class Intake(Section):
@@ -192,20 +227,6 @@ class HubChecks(Section):
         ("row", "batch", "state", "sender"),
         "The kinds of rules that are judged; fewer only for rehearsals and measurements.",
     )
-
-
-class Tls(Section):
-    """[hub.tls]."""
-
-    certificate: HomePath | None = setting(None, "A certificate chain (PEM) instead of the one made by `hub init`.")
-    key: HomePath | None = setting(None, "The private key (PEM) of that certificate.")
-    names: tuple[str, ...] = setting((), "Host names and addresses, besides localhost, that our certificate is for.")
-
-    @model_validator(mode="after")
-    def _both_or_none(self) -> Tls:
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key are set together")
-        return self
 
 
 class Hub(Section):

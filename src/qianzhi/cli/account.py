@@ -1,0 +1,134 @@
+"""`qianzhi gateway account`: who may use the console."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qianzhi.cli.terminal import HomeOption, JsonOption, keep_logs, print_json, print_table, require_known
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from qianzhi.db.server import Session
+    from qianzhi.runtime.home import Home
+    from qianzhi.runtime.settings import Settings
+
+app = typer.Typer(help="Accounts of the console, besides the database's own.", no_args_is_help=True)
+
+ACTOR = "command"
+PASSWORD_BYTES = 18
+NameArgument = Annotated[str, typer.Argument(help="The name that is typed to sign in.")]
+RoleOption = Annotated[str, typer.Option(help="viewer (no patients), operator, or administrator.")]
+AskOption = Annotated[bool, typer.Option("--ask", help="Ask for the password instead of making one.")]
+
+
+@app.command()
+def add(name: NameArgument, role: RoleOption = "operator", home: HomeOption = None, *, ask: AskOption = False) -> None:
+    """Add an account, and print the password that it begins with."""
+    from qianzhi.console import accounts
+    from qianzhi.console.roles import Role
+    from qianzhi.gateway import assembly
+
+    require_known("--role", role, [each.value for each in Role])
+    with _session(home) as (_place, settings, session):
+        password = _password(asked=ask)
+        taken = {*assembly.roles(settings), assembly.OWNER}
+        accounts.add(session, name, Role(role), password, actor=ACTOR, taken=taken)
+        session.commit()
+    typer.echo(f"The account {name} ({role}) may sign in{_told(password, asked=ask)}")
+
+
+@app.command("list")
+def list_accounts(home: HomeOption = None, *, as_json: JsonOption = False) -> None:
+    """List the accounts and when each last signed in."""
+    from qianzhi.console import accounts
+
+    with _session(home) as (_, _, session):
+        found = accounts.listed(session)
+    if as_json:
+        fields = ("name", "role", "enabled", "created_at", "password_set_at", "last_signed_in_at")
+        print_json([{field: getattr(each, field) for field in fields} for each in found])
+    else:
+        rows = [(each.name, each.role.value, "yes" if each.enabled else "no", each.last_signed_in_at) for each in found]
+        print_table("Accounts", ("name", "role", "enabled", "last signed in"), rows)
+
+
+@app.command()
+def disable(name: NameArgument, home: HomeOption = None) -> None:
+    """Let an account sign in no longer, and sign it out."""
+    _set_enabled(name, home, enabled=False)
+
+
+@app.command()
+def enable(name: NameArgument, home: HomeOption = None) -> None:
+    """Let an account sign in again."""
+    _set_enabled(name, home, enabled=True)
+
+
+@app.command()
+def role(name: NameArgument, role: RoleOption, home: HomeOption = None) -> None:
+    """Give an account another role, and sign it out."""
+    from qianzhi.console import accounts
+    from qianzhi.console.roles import Role
+
+    require_known("--role", role, [each.value for each in Role])
+    with _session(home) as (_, _, session):
+        accounts.set_role(session, name, Role(role), actor=ACTOR)
+        session.commit()
+    typer.echo(f"The account {name} is {role} from its next sign-in on.")
+
+
+@app.command()
+def password(name: NameArgument, home: HomeOption = None, *, ask: AskOption = False) -> None:
+    """Give an account another password, and sign it out."""
+    from qianzhi.console import accounts
+
+    with _session(home) as (_, _, session):
+        wanted = _password(asked=ask)
+        accounts.set_password(session, name, wanted, actor=ACTOR)
+        session.commit()
+    typer.echo(f"The account {name} has another password{_told(wanted, asked=ask)}")
+
+
+def _set_enabled(name: str, home: object, *, enabled: bool) -> None:
+    from qianzhi.console import accounts
+
+    with _session(home) as (_, _, session):
+        accounts.set_enabled(session, name, enabled=enabled, actor=ACTOR)
+        session.commit()
+    typer.echo(f"The account {name} may {'' if enabled else 'no longer '}sign in.")
+
+
+@contextmanager
+def _session(home: object) -> Iterator[tuple[Home, Settings, Session]]:
+    from pathlib import Path
+
+    from qianzhi.db.server import connect
+    from qianzhi.gateway import assembly
+    from qianzhi.gateway.service import database
+    from qianzhi.runtime.home import End, find_home
+    from qianzhi.runtime.sources import load_settings
+
+    place = find_home(home if isinstance(home, Path) else None)
+    rooms, settings = place.existing(End.GATEWAY), load_settings(place)
+    keep_logs(rooms, settings)
+    with (
+        database(place, settings),
+        connect(assembly.owner_dsn(place, settings), application="qianzhi account") as session,
+    ):
+        yield place, settings, session
+
+
+def _password(*, asked: bool) -> str:
+    import secrets
+
+    if asked:
+        return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+    return f"{secrets.token_urlsafe(PASSWORD_BYTES)}-aA1"  # whatever is drawn, every kind of character is in it
+
+
+def _told(password: str, *, asked: bool) -> str:
+    return "." if asked else f" with the password {password}"

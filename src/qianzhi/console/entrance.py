@@ -1,0 +1,131 @@
+"""Who is let in: the database's own account by its password, named accounts by theirs, both at a bounded pace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from qianzhi.console import accounts, audit, passwords, throttle
+from qianzhi.console.roles import Role
+from qianzhi.console.sessions import Who
+from qianzhi.db.server import translated
+from qianzhi.errors import SenderError
+from qianzhi.runtime import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from qianzhi.console.sessions import Live, Sessions
+    from qianzhi.db.pool import Pool
+
+NAME_CHARACTERS_MAX: Final = 63
+DATABASE_ROLE: Final = Role.OPERATOR
+"""What an account of the database may do here: everything but accounts and settings."""
+
+log = structlog.stdlib.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseAccount:
+    """A role of the database that signs in with its own password; both calls open a real session as that role."""
+
+    is_right: Callable[[str], bool]
+    change: Callable[[str, str], None]  # from the present password to another; SenderError when the first is wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """Somebody is in: the token is for the browser alone."""
+
+    token: str
+    live: Live
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nobody is let in; `until` is set when further tries are not even looked at."""
+
+    until: datetime | None = None
+
+
+class Entrance:
+    """Signs in and out and changes passwords; everything here waits, and is called in threads."""
+
+    def __init__(self, pool: Pool, sessions: Sessions, database_accounts: Mapping[str, DatabaseAccount]) -> None:
+        self._pool = pool
+        self._sessions = sessions
+        self.database_accounts = database_accounts
+
+    def enter(self, name: str, password: str, address: str) -> Entered | Refused:
+        """Sign in, or say no: in the same words and time whether the name, the password or both are wrong."""
+        if len(name) > NAME_CHARACTERS_MAX or not name.isprintable():
+            name = ""
+        if len(password) > passwords.CHARACTERS_MAX or passwords.has_control(password):
+            password = ""  # is nobody's
+        now = clock.now()
+        with translated("The sign-in was not judged"), self._pool.connection() as session:
+            known = name in self.database_accounts or accounts.exists(session, name)
+            tried = throttle.attempt(name, address, known=known)
+            until = throttle.admit(session, tried, now)
+            if until is not None:
+                log.warning("console:entrance:throttled")
+                return Refused(until)
+        who = self._who(name, password)
+        with translated("The sign-in was not judged"), self._pool.connection() as session:
+            if who is None:
+                audit.note(
+                    session,
+                    "console",
+                    "console:session:refused",
+                    name if known else "unknown name",
+                    {"address": address},
+                )
+                return Refused()
+            throttle.clear(session, tried, now)
+            audit.note(session, who.actor, "console:session:opened", who.account, {"address": address})
+        token, live = self._sessions.open(who, address)
+        return Entered(token, live)
+
+    def leave(self, live: Live, *, everywhere: bool = False) -> None:
+        """Sign out, here or wherever the account is signed in."""
+        with translated("The session was not ended"), self._pool.connection() as session:
+            if everywhere:
+                accounts.end_sessions(session, live.who.account)
+            audit.note(session, live.who.actor, "console:session:ended", live.who.account, {"everywhere": everywhere})
+        if everywhere:
+            self._sessions.end_of(live.who.account)
+        self._sessions.end(live)
+
+    def change_password(self, live: Live, present: str, wanted: str) -> None:
+        """Give whoever is signed in another password; every other session of the account ends."""
+        name = live.who.account
+        tried = throttle.attempt(name, live.digest.hex(), known=True)
+        now = clock.now()
+        with translated("The password was not changed"), self._pool.connection() as session:
+            until = throttle.admit(session, tried, now)
+        if until is not None:
+            raise SenderError("Too many tries with a wrong password.", remedy="Wait a minute, then try again.")
+        if self._who(name, present) is None:
+            raise SenderError("The present password is not right.", remedy="Type it again.")
+        passwords.require_good(wanted, name)
+        if live.who.is_database:
+            self.database_accounts[name].change(present, wanted)
+        with translated("The password was not changed"), self._pool.connection() as session:
+            throttle.clear(session, tried, now)
+            if live.who.is_database:
+                accounts.end_sessions(session, name, but=live.digest)
+                audit.note(session, live.who.actor, "console:account:password", name)
+            else:
+                accounts.set_password(session, name, wanted, actor=live.who.actor, but=live.digest)
+        self._sessions.end_of(name, but=live)
+
+    def _who(self, name: str, password: str) -> Who | None:
+        if name in self.database_accounts:
+            right = bool(password) and self.database_accounts[name].is_right(password)
+            return Who(name, DATABASE_ROLE, is_database=True) if right else None
+        with translated("The sign-in was not judged"), self._pool.connection() as session:
+            role = accounts.role_of(session, name, password)
+        return Who(name, role) if role is not None else None

@@ -1,0 +1,286 @@
+"""Tables of what does not fit into a browser: filtered, sorted and cut into pages where the data is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from nicegui import ui
+
+from qianzhi.console import notices
+from qianzhi.console.layout import element, text
+from qianzhi.console.text import _
+from qianzhi.runtime import clock
+
+if TYPE_CHECKING:
+    from nicegui.events import GenericEventArguments
+
+    from qianzhi.console.visit import Visit
+    from qianzhi.db.server import Session
+
+SIZES: Final = (20, 50, 100)
+FILTER_CHARACTERS_MAX: Final = 100
+PAGE_MAX: Final = 100_000
+SET: Final = "(set)"
+
+Kind = Literal["text", "long", "number", "code", "tag", "link"]
+Tone = notices.Tone
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """
+    A column; `name` is what the fetch function calls it, `title` is translated already.
+
+    Values of "tag" are `Tagged`, of "link" `Linked`; anything else is shown as text.
+    """
+
+    name: str
+    title: str
+    kind: Kind = "text"
+    sortable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """A word in a colour."""
+
+    word: str
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A text that leads to a page of the console."""
+
+    title: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A filter; with `options` (value to title) one is chosen, without them something is typed."""
+
+    name: str
+    title: str
+    options: Mapping[str, str] | None = None
+    kind: Literal["text", "date"] = "text"
+    is_personal: bool = False  # its value may be a patient's, and is not written to the audit
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a table asks for: `page` begins with 1."""
+
+    filters: Mapping[str, str] = field(default_factory=dict)
+    sort: str | None = None
+    descending: bool = False
+    page: int = 1
+    size: int = SIZES[1]
+
+    @property
+    def offset(self) -> int:
+        """How many rows come before."""
+        return (self.page - 1) * self.size
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One page of rows, and how many rows there are in all."""
+
+    rows: Sequence[Mapping[str, object]]
+    total: int
+
+
+Fetch = Callable[["Session", Query], Slice]
+
+
+class Table:
+    """
+    A table that asks `fetch` (with a session, in a thread) for each page of its rows.
+
+    `opened` is called with the fetched row that somebody clicks. On a page that shows patients each look is audited.
+    Parameters of the page's address that are named like a filter set it.
+    """
+
+    def __init__(
+        self,
+        visit: Visit,
+        columns: Sequence[Column],
+        fetch: Fetch,
+        *,
+        filters: Sequence[Filter] = (),
+        sort: str | None = None,
+        descending: bool = False,
+        empty: str = "",
+        hint: str = "",
+        opened: Callable[[Mapping[str, object]], object] | None = None,
+        tools: Callable[[], object] | None = None,
+    ) -> None:
+        self._visit = visit
+        self._columns = {column.name: column for column in columns}
+        self._fetch = fetch
+        self._filters = {each.name: each for each in filters}
+        given = {name: visit.query[name] for name in self._filters if visit.query.get(name)}
+        self.query = Query(given, sort, descending)
+        self._empty = (empty or _("没有记录。"), hint)
+        self._opened = opened
+        self._rows: Sequence[Mapping[str, object]] = ()
+        self._draw(tools)
+
+    async def load(self) -> None:
+        """Ask for the page of rows that is wanted now, and show it."""
+        query = self.query
+        found = await self._visit.ask(self._fetched, query)
+        self._rows = found.rows
+        self._table.rows = [self._shown(at, row) for at, row in enumerate(found.rows)]
+        self._table.pagination = {
+            "page": query.page,
+            "rowsPerPage": query.size,
+            "rowsNumber": found.total,
+            "sortBy": query.sort,
+            "descending": query.descending,
+        }
+        self._nothing.set_visibility(not found.total)
+        self._table.set_visibility(bool(found.total))
+
+    def _fetched(self, session: Session, query: Query) -> Slice:
+        found = self._fetch(session, query)
+        if self._visit.page.shows_patients:
+            self._visit.looked(session, self._audited(query.filters), len(found.rows))
+        return found
+
+    def _audited(self, filters: Mapping[str, str]) -> dict[str, str]:
+        return {name: SET if self._filters[name].is_personal else value for name, value in filters.items()}
+
+    def _draw(self, tools: Callable[[], object] | None) -> None:
+        with element("section", "sheet"):
+            if self._filters or tools:
+                with element("div", "tools"):
+                    for each in self._filters.values():
+                        self._draw_filter(each)
+                    element("span", "gap")
+                    if tools:
+                        tools()
+            self._table = ui.table(
+                rows=[],
+                columns=[_as_quasar(each) for each in self._columns.values()],
+                row_key="at",
+                pagination={"rowsPerPage": self.query.size},
+            )
+            self._table.props("flat dense binary-state-sort").props["rows-per-page-options"] = list(SIZES)
+            for column in self._columns.values():
+                if column.kind in _CELLS:
+                    self._table.add_slot(f"body-cell-{column.name}", _CELLS[column.kind])
+            self._table.on("request", self._visit.handler(self._turn))
+            if self._opened is not None:
+                self._table.on("rowClick", self._visit.handler(self._open), args=[None, ["at"], None])
+                self._table.classes("opens")
+            with element("div") as self._nothing:
+                notices.empty(*self._empty)
+
+    def _draw_filter(self, each: Filter) -> None:
+        value = self.query.filters.get(each.name, "")
+
+        async def changed(event: Any) -> None:  # noqa: ANN401 - of either component
+            await self._narrow(each.name, str(event.value or ""))
+
+        if each.options is not None:
+            options = {"": _("全部"), **each.options}
+            drawn = ui.select(options, value=value if value in options else "", label=each.title)
+            drawn.on_value_change(self._visit.handler(changed)).props("dense outlined options-dense")
+        else:
+            typed = ui.input(each.title, value=value).props("dense outlined clearable debounce=400")
+            typed.props["maxlength"] = FILTER_CHARACTERS_MAX
+            if each.kind == "date":
+                typed.props["type"] = "date"
+                typed.props("stack-label")
+            typed.on_value_change(self._visit.handler(changed))
+
+    async def _narrow(self, name: str, value: str) -> None:
+        filters = {key: held for key, held in self.query.filters.items() if key != name}
+        if value.strip():
+            filters[name] = value.strip()[:FILTER_CHARACTERS_MAX]
+        self.query = Query(filters, self.query.sort, self.query.descending, 1, self.query.size)
+        await self.load()
+
+    async def _turn(self, event: GenericEventArguments) -> None:
+        """Take what the browser asks for, as far as there is such a thing."""
+        wanted = event.args.get("pagination") if isinstance(event.args, dict) else None
+        if not isinstance(wanted, dict):
+            return
+        column = self._columns.get(str(wanted.get("sortBy")))
+        sort = column.name if column is not None and column.sortable else None
+        page, size = wanted.get("page"), wanted.get("rowsPerPage")
+        self.query = Query(
+            self.query.filters,
+            sort,
+            bool(wanted.get("descending")),
+            page if isinstance(page, int) and 1 <= page <= PAGE_MAX else 1,
+            size if size in SIZES else self.query.size,
+        )
+        await self.load()
+
+    async def _open(self, event: GenericEventArguments) -> None:
+        at = event.args[1].get("at") if isinstance(event.args, list) else None
+        if self._opened is None or not isinstance(at, int) or not 0 <= at < len(self._rows):
+            return
+        done = self._opened(self._rows[at])
+        if hasattr(done, "__await__"):
+            await done
+
+    def _shown(self, at: int, row: Mapping[str, object]) -> dict[str, object]:
+        shown: dict[str, object] = {"at": at}
+        for name in self._columns:
+            value = row.get(name)
+            if isinstance(value, Tagged):
+                shown[name], shown[f"{name}_tone"] = value.word, value.tone
+            elif isinstance(value, Linked):
+                shown[name], shown[f"{name}_path"] = value.title, self._visit.link(value.path)
+            else:
+                shown[name] = as_text(value)
+        return shown
+
+
+def as_text(value: object) -> str:
+    """Return a value as people read it: instants in local time, thousands set apart."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return _("是") if value else _("否")
+    if isinstance(value, datetime):
+        return f"{clock.local(value) if value.tzinfo else value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, date):
+        return value.isoformat()
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def facts(pairs: Mapping[str, object]) -> None:
+    """Show names and values, one a line."""
+    with element("dl", "facts"):
+        for name, value in pairs.items():
+            text(name, "dt")
+            text(as_text(value), "dd")
+
+
+def _as_quasar(column: Column) -> dict[str, object]:
+    classes = {"long": "wraps", "code": "code", "number": "number"}.get(column.kind, "")
+    return {
+        "name": column.name,
+        "label": column.title,
+        "field": column.name,
+        "sortable": column.sortable,
+        "align": "right" if column.kind == "number" else "left",
+        "classes": classes,
+    }
+
+
+_CELLS: Final[Mapping[str, str]] = {
+    "tag": '<q-td :props="props"><span v-if="props.value" class="tag" :class="props.row[props.col.name + \'_tone\']">'
+    "{{ props.value }}</span></q-td>",
+    "link": '<q-td :props="props"><a v-if="props.row[props.col.name + \'_path\']" '
+    ":href=\"props.row[props.col.name + '_path']\">{{ props.value }}</a>"
+    "<span v-else>{{ props.value }}</span></q-td>",
+}

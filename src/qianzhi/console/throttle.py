@@ -1,0 +1,77 @@
+"""How often somebody may try to sign in: per account and per address, with waits that double."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING, Final
+
+from qianzhi.db.queries import load
+
+if TYPE_CHECKING:
+    from qianzhi.db.server import Session
+
+FIRST_SECONDS: Final = 2.0
+FORGOTTEN_AFTER: Final = timedelta(days=1)
+ACCOUNT_FREE: Final = 5
+ACCOUNT_SECONDS_MAX: Final = 60.0  # no longer, or anybody could keep its owner out
+ADDRESS_FREE: Final = 20
+ADDRESS_SECONDS_MAX: Final = 900.0
+UNKNOWN_BUCKETS: Final = 1024  # what all names of nobody share
+ADDRESS_BUCKETS: Final = 65_536  # what all addresses share
+_NETWORK_BITS: Final = 64  # of IPv6: one household or one attacker
+_QUERIES = load("qianzhi.console", "throttle.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What a try to sign in counts against."""
+
+    account: str
+    address: str
+
+
+def attempt(name: str, address: str, *, known: bool) -> Attempt:
+    """Name the subjects of a try; names of nobody share few, so that the table has a bound."""
+    account = f"account:{name}" if known else f"unknown:{_bucket(name, UNKNOWN_BUCKETS)}"
+    return Attempt(account, f"address:{_bucket(_network(address), ADDRESS_BUCKETS)}")
+
+
+def admit(session: Session, tried: Attempt, now: datetime) -> datetime | None:
+    """Count a try before it is judged, so that many at once gain nothing; return until when it must wait instead."""
+    bounds = ((tried.address, ADDRESS_FREE, ADDRESS_SECONDS_MAX), (tried.account, ACCOUNT_FREE, ACCOUNT_SECONDS_MAX))
+    for subject, free, seconds_max in bounds:
+        values = {
+            "subject": subject,
+            "now": now,
+            "forgotten": now - FORGOTTEN_AFTER,
+            "free": free,
+            "first_seconds": FIRST_SECONDS,
+            "max_seconds": seconds_max,
+        }
+        row = session.execute(_QUERIES.take, values).fetchone()
+        if row is not None and not row[1] and isinstance(row[0], datetime):
+            return row[0]
+    return None
+
+
+def clear(session: Session, tried: Attempt, now: datetime) -> None:
+    """Take a try back that was right."""
+    session.execute(_QUERIES.forget, {"subject": tried.account})
+    session.execute(_QUERIES.undo, {"subject": tried.address, "now": now})
+
+
+def _network(address: str) -> str:
+    try:
+        given = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(given, IPv6Address):
+        return str(int(given) >> (given.max_prefixlen - _NETWORK_BITS))
+    return str(given)
+
+
+def _bucket(text: str, count: int) -> int:
+    return int.from_bytes(sha256(text.encode()).digest()[:4]) % count

@@ -1,0 +1,17 @@
+"""The pages of the gateway's console, in the order of its navigation: one module a page, each registered here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qianzhi.gateway.pages import accounts
+
+if TYPE_CHECKING:
+    from qianzhi.console.pages import Page
+    from qianzhi.runtime.home import Home
+    from qianzhi.runtime.settings import Settings
+
+
+def pages(home: Home, settings: Settings) -> tuple[Page, ...]:
+    """Return every page."""
+    return (accounts.page(home, settings),)

@@ -1,0 +1,80 @@
+"""Every text has its English, and says the same with the same placeholders."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from tests.architecture.tree import modules, parsed, shown
+
+from qianzhi.console.text import Language, _, catalogues, entries, speaking, translations
+
+PLACEHOLDER = re.compile(r"\{(\w*)[^}]*\}")
+ENGLISH = Language.EN
+CHINESE_CHARACTER = re.compile(r"[\u4e00-\u9fff]")
+
+
+def used() -> dict[str, str]:
+    """The texts that the code marks, and where."""
+    found: dict[str, str] = {}
+    for path in modules():
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"_", "mark"}:
+                said = node.args[0]
+                if isinstance(said, ast.Constant):
+                    found[str(said.value)] = f"{shown(path)}:{node.lineno}"
+    return found
+
+
+def test_every_text_has_its_english() -> None:
+    """What the code says in Chinese stands in a catalogue."""
+    assert {text: at for text, at in used().items() if text not in translations(ENGLISH)} == {}
+
+
+def test_no_catalogue_has_what_nobody_says() -> None:
+    """A text that left the code leaves the catalogue."""
+    assert set(translations(ENGLISH)) - set(used()) == set()
+
+
+def test_no_text_stands_in_two_catalogues() -> None:
+    """One text, one place: two parts that need the same word share the shell's."""
+    for language in Language:
+        counted = Counter(text for file in catalogues(language) for text in entries(file, language))
+        assert {text: count for text, count in counted.items() if count > 1} == {}
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_translations_have_the_same_placeholders(language: Language) -> None:
+    """What is put into a text is put into its translation."""
+    for text, said in translations(language).items():
+        assert sorted(PLACEHOLDER.findall(text)) == sorted(PLACEHOLDER.findall(said)), text
+
+
+def test_english_is_no_chinese() -> None:
+    """No translation was forgotten half way."""
+    assert [text for text in translations(ENGLISH).values() if CHINESE_CHARACTER.search(text)] == []
+
+
+def test_the_visitor_s_language_is_spoken() -> None:
+    """Chinese unless English is chosen; what nobody translated stays as it is."""
+    assert _("登录") == "登录"
+    with speaking(ENGLISH):
+        assert (_("登录"), _("没有人翻译过")) == ("Sign in", "没有人翻译过")
+    assert _("登录") == "登录"
+
+
+def test_errors_of_the_shell_have_their_chinese() -> None:
+    """What the shell's own errors say in English is told in Chinese."""
+    said = {
+        argument.value
+        for path in modules()
+        if path.parent.name == "console"
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id.endswith("Error")
+        for argument in (*node.args, *(keyword.value for keyword in node.keywords if keyword.arg == "remedy"))
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str) and not Path(argument.value).suffix
+    }
+    assert {text for text in said if " " in text} - set(translations(Language.ZH)) == set()
