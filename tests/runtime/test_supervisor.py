@@ -12,11 +12,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from qianzhi.errors import OperatorError
+from qianzhi.errors import ConfigurationError, OperatorError
 from qianzhi.runtime.lives import Backoff, Phase
 from qianzhi.runtime.parts import Part, Process, Service
+from qianzhi.runtime.requests import EVERYTHING, STOP, put
 from qianzhi.runtime.stopping import StopRequests
-from qianzhi.runtime.supervisor import PartState, Supervisor, read_states
+from qianzhi.runtime.supervisor import Ending, PartState, Supervisor, ask, read_states
 
 ROOT = Path(__file__).parents[2]
 CHILD = Path(__file__).with_name("child.py")
@@ -30,6 +31,7 @@ class Run:
     def __init__(self, parts: Sequence[Part], folder: Path) -> None:
         self.stop = StopRequests()
         self.errors: list[BaseException] = []
+        self.endings: list[Ending] = []
         self.folder = folder
         self._supervisor = Supervisor(parts, run=folder, backoff=HASTY)
         self._thread = threading.Thread(target=self._supervise)
@@ -37,7 +39,7 @@ class Run:
 
     def _supervise(self) -> None:
         try:
-            self._supervisor.supervise(self.stop)
+            self.endings.append(self._supervisor.supervise(self.stop))
         except OperatorError as error:
             self.errors.append(error)
 
@@ -307,3 +309,48 @@ def _wait_for(happened: Callable[[], bool]) -> None:
     while not happened():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def test_a_part_is_started_anew_when_somebody_asks(run: Callable[[Sequence[Part]], Run], tmp_path: Path) -> None:
+    """What needs it goes before it and comes after it; the others do not notice, and nobody counts it as a failure."""
+    notes = {name: tmp_path / name for name in ("first", "second", "aside")}
+    parts = [_process(name, "waits", notes[name]) for name in ("first", "aside")]
+    running = run([*parts, _process("second", "waits", notes["second"], needs=["first"])])
+    _wait_for(lambda: all(_lines(each) == ["started"] for each in notes.values()))
+    aside = _seen(lambda: running.state("aside")).pid
+
+    ask(running.folder, "first")
+
+    _wait_for(lambda: all(_lines(notes[each]).count("started") == 2 for each in ("first", "second")))
+    _wait_for(lambda: _seen(lambda: running.state("second")).phase is Phase.UP)
+    assert (_seen(lambda: running.state("aside")).pid, _lines(notes["aside"])) == (aside, ["started"])
+    assert _seen(lambda: running.state("first")).failures == 0
+
+
+@pytest.mark.parametrize(("what", "ending"), [(STOP, Ending.STOPPED), (EVERYTHING, Ending.AGAIN)])
+def test_who_asks_for_an_end_learns_of_it(
+    run: Callable[[Sequence[Part]], Run], tmp_path: Path, what: str, ending: Ending
+) -> None:
+    """Both stop every part in order; what was asked before there was a supervisor is forgotten."""
+    (tmp_path / "run").mkdir()
+    put(tmp_path / "run", STOP)
+    running = run([_process("worker", "waits", tmp_path / "notes")])
+    _wait_for(lambda: _lines(tmp_path / "notes") == ["started"])
+
+    ask(running.folder, what)
+
+    _wait_for(lambda: running.endings == [ending])
+    assert _lines(tmp_path / "notes")[-1].startswith("stopped")
+    assert list(running.folder.glob("*.request")) == []
+
+
+def test_only_known_parts_of_what_runs_can_be_asked_for(run: Callable[[Sequence[Part]], Run], tmp_path: Path) -> None:
+    """A name leads nowhere else in the file system, and a request to nobody is refused."""
+    running = run([_process("worker", "waits", tmp_path / "notes")])
+    _wait_for(lambda: _lines(tmp_path / "notes") == ["started"])
+
+    for name in ("../worker", "stranger", ""):
+        with pytest.raises(ConfigurationError, match="There is no part"):
+            ask(running.folder, name)
+    with pytest.raises(OperatorError, match="Nothing runs"):
+        ask(tmp_path, "worker")

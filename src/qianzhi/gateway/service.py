@@ -28,7 +28,7 @@ CONSOLE_PART = "console"
 
 def supervise(home: Home, settings: Settings) -> None:
     """Run every part of the gateway until asked to stop."""
-    ends.supervise(End.GATEWAY, home, settings, parts(home, settings))
+    ends.supervise(End.GATEWAY, home, settings, parts)
 
 
 def parts(home: Home, settings: Settings) -> list[Part]:

@@ -48,7 +48,7 @@ log = structlog.stdlib.get_logger()
 def supervise(home: Home, settings: Settings) -> None:
     """Run every part of the hub until asked to stop."""
     assembly.blobs(home).sweep()
-    ends.supervise(End.HUB, home, settings, parts(home, settings))
+    ends.supervise(End.HUB, home, settings, parts)
 
 
 def parts(home: Home, settings: Settings) -> list[Part]:

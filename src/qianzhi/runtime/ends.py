@@ -5,13 +5,17 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
+from qianzhi.errors import ConfigurationError
 from qianzhi.runtime.logs import configure_logs
 from qianzhi.runtime.parts import Process, Service
+from qianzhi.runtime.sources import load_settings
 from qianzhi.runtime.stopping import StopRequests, follow_supervisor
-from qianzhi.runtime.supervisor import Supervisor
+from qianzhi.runtime.supervisor import Ending, Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from qianzhi.db.embedded import Cluster
     from qianzhi.runtime.home import End, Home
@@ -20,14 +24,31 @@ if TYPE_CHECKING:
 
 DATABASE_PART: Final = "postgresql"
 
+log = structlog.stdlib.get_logger()
 
-def supervise(end: End, home: Home, settings: Settings, parts: Sequence[Part]) -> None:
-    """Run every part of an end until asked to stop, or until whoever started us is gone."""
+
+def supervise(end: End, home: Home, settings: Settings, parts: Callable[[Home, Settings], Sequence[Part]]) -> None:
+    """
+    Run every part of an end until asked to stop, or until whoever started us is gone.
+
+    Where everything is asked to begin anew, settings are read again and `parts` is asked which parts they want.
+    """
     rooms = home.existing(end)
     follow_supervisor()
     configure_logs(end.value, rooms.log, settings.log)
+    wanted = parts(home, settings)
     with StopRequests() as stop:
-        Supervisor(parts, run=rooms.run).supervise(stop)
+        while Supervisor(wanted, run=rooms.run).supervise(stop) is Ending.AGAIN:
+            wanted = _anew(home, parts) or wanted
+
+
+def _anew(home: Home, parts: Callable[[Home, Settings], Sequence[Part]]) -> Sequence[Part]:
+    """Return the parts that the settings want now; none where these are wrong, for then it goes on as before."""
+    try:
+        return parts(home, load_settings(home))
+    except ConfigurationError:
+        log.exception("supervisor:settings:refused")
+        return ()
 
 
 def parts_of(end: End, home: Home, cluster: Cluster | None, names: Sequence[str]) -> list[Part]:

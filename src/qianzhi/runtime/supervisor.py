@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,8 @@ import orjson
 import structlog
 from filelock import FileLock, Timeout
 
-from qianzhi.errors import OperatorError
-from qianzhi.runtime import clock
+from qianzhi.errors import ConfigurationError, OperatorError
+from qianzhi.runtime import clock, requests
 from qianzhi.runtime.files import write_durably
 from qianzhi.runtime.lives import Backoff, Life, Phase, due
 
@@ -25,12 +26,20 @@ if TYPE_CHECKING:
     from qianzhi.runtime.stopping import StopRequests
 
 LOOK_SECONDS = 0.1
+REQUEST_LOOK_SECONDS = 1.0  # how soon a request of another process is seen
 LOCK_SECONDS_MAX = 1.0  # a reader of the states holds the lock for a moment
 KILL_SECONDS_MAX = 5.0  # how long a killed part may take to be gone
 _STATE_FILE = "supervisor.json"
 _LOCK_FILE = "supervisor.lock"
 
 log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger()
+
+
+class Ending(StrEnum):
+    """Why supervising came to its end."""
+
+    STOPPED = "stopped"
+    AGAIN = "again"  # somebody asked that everything begin anew, with the settings as they are now
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +70,54 @@ class Supervisor:
         self._changed_at = dict.fromkeys(self._parts, clock.now())
         self._last_ends = dict.fromkeys(self._parts, "")
 
-    def supervise(self, stop: StopRequests) -> None:
+    def supervise(self, stop: StopRequests) -> Ending:
         """
         Run the parts until somebody asks to stop; a second request kills what has not stopped yet.
 
-        To be called in the main thread. Raises OperatorError when another supervisor has the same folder.
+        Other processes ask by `ask`: a part is started anew with those that need it, and everything by ending here
+        with AGAIN. To be called in the main thread. Raises OperatorError when another supervisor has the same folder.
         """
         with ExitStack() as closing:
             closing.enter_context(_exclusive(self._run))
             closing.callback((self._run / _STATE_FILE).unlink, missing_ok=True)
             closing.callback(self._stop_all, stop)
+            requests.taken(self._run, self._known())  # of a supervisor before us, who did not live to see them
             self._write_states()
+            look_at = clock.monotonic() + REQUEST_LOOK_SECONDS
             while not stop.requested:
+                if (now := clock.monotonic()) >= look_at:
+                    look_at = now + REQUEST_LOOK_SECONDS
+                    if (ending := self._obey(requests.taken(self._run, self._known()), stop)) is not None:
+                        return ending
                 if self._step(clock.monotonic()):
                     self._write_states()
                 stop.wait(LOOK_SECONDS)
+        return Ending.STOPPED
+
+    def _known(self) -> tuple[str, ...]:
+        return (requests.STOP, requests.EVERYTHING, *self._parts)
+
+    def _obey(self, asked: Sequence[str], stop: StopRequests) -> Ending | None:
+        """Do what was asked for; an ending where that is the end of this supervisor."""
+        if asked:
+            log.info("supervisor:request:taken", names=asked)
+        if requests.STOP in asked:
+            return Ending.STOPPED
+        if requests.EVERYTHING in asked:
+            return Ending.AGAIN
+        order = _in_order(self._needs)
+        again = set(asked)
+        for name in order:  # what is needed stands before what needs it
+            if again.intersection(self._needs[name]):
+                again.add(name)
+        for name in reversed(order):
+            if name in again:
+                self._stop_one(name, stop)
+                self._lives[name] = Life()
+                self._changed_at[name] = clock.now()
+        if again:
+            self._write_states()
+        return None
 
     def _step(self, now: float) -> bool:
         """Look at every part once, start what is due; tell whether anything changed."""
@@ -122,10 +164,13 @@ class Supervisor:
         """Stop in the reverse order of the needs: nothing loses what it still uses."""
         log.info("supervisor:parts:stopping")
         for name in reversed(_in_order(self._needs)):
-            if self._lives[name].phase is not Phase.DOWN:
-                self._stop(self._parts[name], stop)
+            self._stop_one(name, stop)
             self._lives[name] = self._lives[name].stopped(clock.monotonic())
-            self._pid_file(name).unlink(missing_ok=True)
+
+    def _stop_one(self, name: str, stop: StopRequests) -> None:
+        if self._lives[name].phase is not Phase.DOWN:
+            self._stop(self._parts[name], stop)
+        self._pid_file(name).unlink(missing_ok=True)
 
     def _stop(self, part: Part, stop: StopRequests) -> None:
         part.stop()
@@ -167,6 +212,23 @@ def read_states(run: Path) -> list[PartState]:
         PartState(**{**row, "phase": Phase(row["phase"]), "changed_at": datetime.fromisoformat(row["changed_at"])})
         for row in rows
     ]
+
+
+def ask(run: Path, what: str) -> None:
+    """
+    Ask the supervisor of a folder to start a part anew, or `requests.EVERYTHING`, or `requests.STOP` to end.
+
+    It looks every REQUEST_LOOK_SECONDS; `read_states` then tells how it goes. Asking twice is asking once.
+    Raises OperatorError when no supervisor runs, ConfigurationError when it has no such part.
+    """
+    names = [part.name for part in read_states(run)]
+    if not names:
+        raise OperatorError(f"Nothing runs with {run.parent}.", remedy="Start it: `qianzhi <end> run`, or its service.")
+    if what not in {requests.STOP, requests.EVERYTHING, *names}:
+        raise ConfigurationError(
+            f"There is no part {what!r}.", remedy=f"Name one of: {', '.join((*names, requests.EVERYTHING))}."
+        )
+    requests.put(run, what)
 
 
 def _is_taken(run: Path) -> bool:
