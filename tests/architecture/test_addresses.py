@@ -17,6 +17,7 @@ HOSTS = {
     "www.postgresql.org",
     "www.rfc-editor.org",
     "www.w3.org",  # name spaces
+    "schemas.microsoft.com",  # likewise
 }
 # Reserved for examples, written by a placeholder, or without a dot and so of no public machine.
 RESERVED = re.compile(r"(.*\.)?(example|invalid|localhost|test)(\.(com|net|org))?|[\[<{*…].*|[a-z0-9-]+")

@@ -11,9 +11,11 @@ from qianzhi import __version__
 from qianzhi.cli import gateway, hub, specs
 from qianzhi.cli.bench import bench
 from qianzhi.cli.demo import demo
+from qianzhi.cli.service import app_of
 from qianzhi.cli.synth import synth
 from qianzhi.cli.terminal import FAILED, complain
 from qianzhi.errors import QianzhiError
+from qianzhi.runtime.home import End
 from qianzhi.runtime.memory import keep_pages, share_heaps
 
 app = typer.Typer(
@@ -22,6 +24,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+gateway.app.add_typer(app_of(End.GATEWAY), name="service")
+hub.app.add_typer(app_of(End.HUB), name="service")
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(hub.app, name="hub")
 app.add_typer(specs.app, name="specs")
