@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from qianzhi import __version__
-from qianzhi.cli import gateway, hub, specs
+from qianzhi.cli import gateway, hub, specs, whitelist
 from qianzhi.cli.bench import bench
 from qianzhi.cli.demo import demo
 from qianzhi.cli.service import app_of
@@ -25,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 gateway.app.add_typer(app_of(End.GATEWAY), name="service")
+gateway.app.add_typer(whitelist.app, name="whitelist")
 hub.app.add_typer(app_of(End.HUB), name="service")
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(hub.app, name="hub")

@@ -58,6 +58,16 @@ def require_known(option: str, value: str | None, known: Collection[str]) -> Non
         raise typer.BadParameter(f"{value!r} is not known; known are: {names}.", param_hint=option)
 
 
+def actor() -> str:
+    """Return who types, as the audit names it."""
+    import getpass
+
+    try:
+        return f"os:{getpass.getuser()}"
+    except (OSError, KeyError, ImportError):  # an account without a name, as in some containers
+        return "os:unknown"
+
+
 def keep_logs(rooms: Rooms, settings: Settings) -> None:
     """Let the logs of a command go to a file; a terminal is told, in words, what somebody should look at."""
     from qianzhi.runtime.logs import configure_logs

@@ -23,6 +23,8 @@ from qianzhi.errors import ConfigurationError, OperatorError, RetryableError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from qianzhi.db.server import Session
+
 SUPERUSER = "postgres"
 _LOOPBACK = "127.0.0.1"
 _PASSWORD_BYTES = 32
@@ -34,6 +36,7 @@ _LOG_TAIL_CHARACTERS_MAX = 2000
 _NOT_YET = "did not start in time"
 _STILL_ATTACHED = "pre-existing shared memory block"
 _PORT_TAKEN = ("could not create any TCP/IP sockets", "could not bind")
+_ACCESS_FILE = "pg_hba.conf"
 _QUERIES = load("qianzhi.db", "embedded.sql")
 
 Report = Callable[[str], None]
@@ -74,10 +77,11 @@ class Cluster:
         self._password_list = self.directory / "pgpass"
         self._unapplied = self.directory / "unapplied"  # left there when we are killed before a running server reloads
         self._launch_log = self.directory / "launch.log"
+        self._clients, self._client_roles = list(clients), list(client_roles)
         settings = configuration.settings(port=port, listen=listen, logs=self.logs, extra=extra or {})
         self._texts = {
             "postgresql.conf": settings,
-            "pg_hba.conf": configuration.access(SUPERUSER, clients, client_roles),
+            _ACCESS_FILE: configuration.access(SUPERUSER, clients, client_roles),
         }
 
     @property
@@ -132,6 +136,38 @@ class Cluster:
             if adopted and self._unapplied.exists():
                 self._reload(port, report)
             self._unapplied.unlink(missing_ok=True)
+
+    def is_access_as_said(self) -> bool | None:
+        """Tell whether pg_hba.conf is what the client networks say; None before there is any."""
+        path = self.files / _ACCESS_FILE
+        return path.read_text(encoding="utf-8") == self._texts[_ACCESS_FILE] if path.exists() else None
+
+    def apply_access(self, report: Report = silent) -> int:
+        """
+        Let in the client networks and nobody else from now on, without a restart; return how many sessions ended.
+
+        A server that does not run follows at its next start. Sessions of the client roles that came from elsewhere
+        end. Raises OperatorError when the server cannot read what was written.
+        """
+        with self._lock(report):
+            if self.is_access_as_said() is None:
+                return 0
+            is_all_applied = not self._unapplied.exists()
+            self._write_file(_ACCESS_FILE)
+            port = self._answering_port()
+            if port is None:
+                return 0
+            with self._session(port) as connection:
+                if wrong := connection.execute(_QUERIES.access_errors).fetchall():
+                    raise OperatorError(
+                        f"PostgreSQL cannot read pg_hba.conf: {wrong[0][1]} (line {wrong[0][0]}).",
+                        remedy="Correct gateway.whitelist in qianzhi.toml, then repeat.",
+                    )
+                connection.execute(_QUERIES.reload)
+                if is_all_applied:  # what else waits needs more than this
+                    self._unapplied.unlink(missing_ok=True)
+                strangers = {"roles": self._client_roles, "networks": self._clients}
+                return len(connection.execute(_QUERIES.end_strangers, strangers).fetchall())
 
     def stop(self, report: Report = silent) -> None:
         """End all sessions, write everything to the files and stop; RetryableError when that takes too long."""
@@ -204,18 +240,27 @@ class Cluster:
 
     def _configure(self) -> None:
         """Write the files of settings that differ from what is wanted."""
-        for name, text in self._texts.items():
-            path = self.files / name
-            if not path.exists() or path.read_text(encoding="utf-8") != text:
-                self._unapplied.touch()
-                _write_private(path, text)
-                account.give(path, self._account())
+        for name in self._texts:
+            self._write_file(name)
 
-    def _reload(self, port: int, report: Report) -> None:
-        """Let a running server read its settings again, and start it anew when one of them needs that."""
+    def _write_file(self, name: str) -> None:
+        path, text = self.files / name, self._texts[name]
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            self._unapplied.touch()
+            _write_private(path, text)
+            account.give(path, self._account())
+
+    @contextmanager
+    def _session(self, port: int) -> Generator[Session]:
+        """Lend a superuser's session of the server that listens there, whatever port the settings want."""
         password = self._password_file.read_text(encoding="utf-8").strip()
         dsn = dsn_for(host=_LOOPBACK, port=port, database=SUPERUSER, user=SUPERUSER, password=password)
         with connect(dsn, application="qianzhi settings", autocommit=True) as connection:
+            yield connection
+
+    def _reload(self, port: int, report: Report) -> None:
+        """Let a running server read its settings again, and start it anew when one of them needs that."""
+        with self._session(port) as connection:
             waiting = connection.execute(_QUERIES.settings_that_need_a_new_start).fetchall()
             if not waiting:
                 connection.execute(_QUERIES.reload)

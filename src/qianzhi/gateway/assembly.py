@@ -40,19 +40,23 @@ def cluster(home: Home, settings: Settings) -> Cluster | None:
     database = settings.gateway.database
     if database.dsn is not None:
         return None
-    senders = [regulators.regulator(key).sender for key in served(settings)]
     return Cluster(
         home.end(End.GATEWAY).pg,
         port=database.port,
         listen=database.listen,
         clients=settings.gateway.whitelist,
-        client_roles=senders,
+        client_roles=senders(settings),
     )
 
 
 def served(settings: Settings) -> list[str]:
     """Return the keys of the regulators that the gateway's destinations belong to."""
     return sorted({destination.regulator for destination in settings.gateway.destinations.values()})
+
+
+def senders(settings: Settings) -> list[str]:
+    """Return the roles by which hospital systems fill the staging tables."""
+    return sorted({regulators.regulator(key).sender for key in served(settings)})
 
 
 def owner_dsn(home: Home, settings: Settings) -> str:
@@ -65,8 +69,8 @@ def owner_dsn(home: Home, settings: Settings) -> str:
 
 def roles(settings: Settings) -> list[str]:
     """Return the roles whose passwords are on file: the senders, and the owner where the database is ours."""
-    senders = [regulators.regulator(key).sender for key in served(settings)]
-    return senders if settings.gateway.database.dsn is not None else [*senders, OWNER]
+    known = senders(settings)
+    return known if settings.gateway.database.dsn is not None else [*known, OWNER]
 
 
 def role_dsn(home: Home, settings: Settings, role: str) -> str:
