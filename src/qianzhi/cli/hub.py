@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import datetime  # typer reads annotations at run time
 from pathlib import Path  # likewise
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +15,7 @@ from qianzhi.cli.terminal import (
     JsonOption,
     Language,
     LanguageOption,
+    actor,
     keep_logs,
     print_facts,
     print_json,
@@ -198,8 +198,8 @@ def add(  # every one is an option
 
     place, settings = _opened(home)
     with _session(place, settings) as session:
-        added = onboarding.register(session, _regulator(settings, regulator), code, name, actor=_actor())
-        _tell(onboarding.issue(session, added, actor=_actor()), credential_file)
+        added = onboarding.register(session, _regulator(settings, regulator), code, name, actor=actor())
+        _tell(onboarding.issue(session, added, actor=actor()), credential_file)
 
 
 @institutions.command("list")
@@ -250,7 +250,7 @@ def rotate(  # every one is an option
     place, settings = _opened(home)
     with _session(place, settings) as session:
         found = onboarding.find(session, _regulator(settings, regulator), code)
-        _tell(onboarding.rotate(session, found, overlap_hours=overlap_hours, actor=_actor()), credential_file)
+        _tell(onboarding.rotate(session, found, overlap_hours=overlap_hours, actor=actor()), credential_file)
 
 
 @institutions.command()
@@ -262,7 +262,7 @@ def revoke(
     from qianzhi.hub import onboarding
 
     with _session(*_opened(home)) as session:
-        onboarding.revoke(session, credential_id, actor=_actor())
+        onboarding.revoke(session, credential_id, actor=actor())
     typer.echo(f"The credential {credential_id} is revoked.")
 
 
@@ -294,7 +294,7 @@ def _set_state(code: str, home: Path | None, regulator: str | None, state: Insti
     place, settings = _opened(home)
     with _session(place, settings) as session:
         found: Institution = onboarding.find(session, _regulator(settings, regulator), code)
-        onboarding.set_state(session, found, state, actor=_actor())
+        onboarding.set_state(session, found, state, actor=actor())
     typer.echo(f"The institution {code} is {state.value}.")
 
 
@@ -342,14 +342,6 @@ def _require_institution(session: Session, code: str | None) -> None:
 
     if code is not None:
         require_known("--institution", code, [each.code for each in onboarding.institutions(session)])
-
-
-def _actor() -> str:
-    """Return who asks, for the audit: the account of the operating system."""
-    try:
-        return getpass.getuser()
-    except OSError:
-        return "unknown"
 
 
 def _tell(credential: str, file: Path | None) -> None:

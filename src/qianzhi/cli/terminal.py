@@ -59,13 +59,13 @@ def require_known(option: str, value: str | None, known: Collection[str]) -> Non
 
 
 def actor() -> str:
-    """Return who types, as the audit names it."""
+    """Return who asks, for the audit: the account of the operating system."""
     import getpass
 
     try:
-        return f"os:{getpass.getuser()}"
+        return getpass.getuser()
     except (OSError, KeyError, ImportError):  # an account without a name, as in some containers
-        return "os:unknown"
+        return "unknown"
 
 
 def keep_logs(rooms: Rooms, settings: Settings) -> None:
