@@ -20,6 +20,7 @@ from qianzhi.hub import blobs, bodies, feedback, pieces, problems
 from qianzhi.hub.gate import Gate
 from qianzhi.hub.pieces import Piece
 from qianzhi.hub.problems import Problem
+from qianzhi.regulators import regulator as regulator_of
 from qianzhi.sealing.images import IMAGE_BYTES_MAX, PIECE_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -208,7 +209,9 @@ def _add_feedback(app: FastAPI, desk: Desk) -> None:
         why = await desk.query(desk.ailment)
         if why is not None:
             return failing(why)
-        return _json(orjson.dumps({"status": "ok", "regulators": sorted(desk.served)}))
+        known = {key: regulator_of(key) for key in sorted(desk.served)}
+        editions = {key: {"edition": each.edition, "ruleset": each.digest} for key, each in known.items()}
+        return _json(orjson.dumps({"status": "ok", "regulators": list(known), "editions": editions}))
 
 
 def answer_with(problem: Problem) -> Response:

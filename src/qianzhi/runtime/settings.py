@@ -195,6 +195,25 @@ class Console(Section):
     tls: ConsoleTls = section(ConsoleTls, "What the console shows beyond loopback to prove who it is.")
 
 
+class Link(Section):
+    """[gateway.link]."""
+
+    bits_per_second: int = setting(
+        2_000_000, "How much the line lets out; what was measured goes over it.", unit="bit/s", ge=1000
+    )
+
+
+class Reminder(Section):
+    """[gateway.reminder]."""
+
+    at: tuple[time, ...] = setting(
+        (time(20), time(1)), "When the rows that wait are checked ahead of the cycle.", unit="HH:MM"
+    )
+    notify_command: tuple[str, ...] = setting(
+        (), "A program, with its arguments, that is told of errors: JSON on its standard input, counts only."
+    )
+
+
 class Gateway(Section):
     """[gateway]."""
 
@@ -207,6 +226,8 @@ class Gateway(Section):
     retry: Retry = section(Retry, "How a failed delivery is repeated.")
     health: Health = section(Health, "What watches the gateway.")
     console: Console = section(Console, "What people see of the gateway.")
+    link: Link = section(Link, "The line to the destinations.")
+    reminder: Reminder = section(Reminder, "The check ahead of the cycle.")
 
 
 class Intake(Section):
