@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.server
+import json
+import os
 import shutil
 import socket
 import ssl
@@ -15,6 +17,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from qianzhi import regulators
 from qianzhi.gateway import doctor
 from qianzhi.gateway.doctor import Diagnosis, Health
 from qianzhi.runtime import clock
@@ -29,11 +32,18 @@ class Hub(http.server.BaseHTTPRequestHandler):
 
     ahead = timedelta()
 
-    def do_HEAD(self) -> None:
-        """Say no more than the time."""
-        self.send_response_only(404)
+    said = b"not JSON"
+
+    def do_GET(self) -> None:
+        """Say the time, and what is to be said."""
+        self.send_response_only(200)
         self.send_header("Date", format_datetime(datetime.now(UTC) + self.ahead, usegmt=True))  # noqa: TID251 - a clock
+        self.send_header("Content-Length", str(len(self.said)))
         self.end_headers()
+        self.wfile.write(self.said)
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
 
 
 @pytest.fixture
@@ -65,7 +75,7 @@ def told(home: Home, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dic
     monkeypatch.setattr(doctor, "CONNECT_SECONDS", 0.2)
     with structlog.testing.capture_logs():
         found = {each.name: each for each in doctor.examine(home, settings)}
-    assert all(each.remedy for each in found.values() if each.health is Health.ILL)
+    assert all(each.remedy.zh and each.remedy.en for each in found.values() if each.health is not Health.WELL)
     return found
 
 
@@ -74,10 +84,12 @@ def test_a_port_that_something_else_has_is_ill(
 ) -> None:
     """The embedded PostgreSQL could not start; a free port is no more than a note."""
     with socket.create_server(("127.0.0.1", 0)) as other:
-        taken = told(home, settle(home, gateway__database__port=other.getsockname()[1]), monkeypatch)["port"]
-    free = told(home, settle(home, gateway__database__port=free_port()), monkeypatch)["port"]
+        port = other.getsockname()[1]
+        taken = told(home, settle(home, gateway__database__port=port), monkeypatch)[f"port {port}"]
+    port = free_port()
+    free = told(home, settle(home, gateway__database__port=port), monkeypatch)[f"port {port}"]
     assert (taken.health, free.health) == (Health.ILL, Health.NOTE)
-    assert "something else" in taken.what
+    assert str(os.getpid()) in taken.what.en
 
 
 def test_image_folders_must_be_readable(home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -119,7 +131,7 @@ def test_a_certificate_that_is_not_trusted_is_told_as_such(
     settings = settle(home, gateway__destinations__hub__url=f"https://localhost:{hub[0]}")
     found = told(home, settings, monkeypatch)["destination hub"]
     assert found.health is Health.ILL
-    assert "not trusted" in found.what
+    assert "not trusted" in found.what.en
 
 
 @pytest.mark.parametrize(
@@ -141,3 +153,23 @@ def test_the_end_of_an_authority_is_told_in_time(
 def test_a_gateway_without_destination_is_ill(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would take rows and send none."""
     assert told(home, write_settings(home, {"log.level": "info"}), monkeypatch)["destination"].health is Health.ILL
+
+
+def test_an_end_of_the_certificate_shown_and_another_edition_are_told(
+    home: Home, monkeypatch: pytest.MonkeyPatch, hub: tuple[int, Path]
+) -> None:
+    """The hub's certificate is looked at from here, and so is by which rules it judges."""
+    port, authority = hub
+    at = "gateway__destinations__hub__"
+    settings = settle(home, **{f"{at}url": f"https://localhost:{port}", f"{at}ca_file": authority})
+    silent = told(home, settings, monkeypatch)
+    known = regulators.regulator("guangdong")
+    other = {"status": "ok", "editions": {"guangdong": {"edition": "V2.0", "ruleset": "0" * 64}}}
+    monkeypatch.setattr(Hub, "said", json.dumps(other).encode())
+    apart = told(home, settings, monkeypatch)["edition of hub"]
+    same = {"status": "ok", "editions": {"guangdong": {"edition": known.edition, "ruleset": known.digest}}}
+    monkeypatch.setattr(Hub, "said", json.dumps(same).encode())
+    assert silent["certificate of hub"].health is Health.WELL
+    assert silent["edition of hub"].health is Health.NOTE
+    assert (apart.health, "V2.0" in apart.what.zh) == (Health.ILL, True)
+    assert told(home, settings, monkeypatch)["edition of hub"].health is Health.WELL

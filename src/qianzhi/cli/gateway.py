@@ -243,15 +243,15 @@ def findings(
 
 
 @app.command()
-def doctor(home: HomeOption = None, *, as_json: JsonOption = False) -> None:
+def doctor(home: HomeOption = None, language: LanguageOption = Language.ZH, *, as_json: JsonOption = False) -> None:
     """Look at everything the gateway needs; exit code 1 when something must be put right."""
     from qianzhi.gateway.doctor import Health, examine
 
     diagnoses = list(examine(*_opened(home)))
     if as_json:
-        print_json([diagnosis.as_json() for diagnosis in diagnoses])
+        print_json([diagnosis.as_json(language) for diagnosis in diagnoses])
     else:
-        rows = [(each.name, each.health.value, each.what, each.remedy) for each in diagnoses]
+        rows = [tuple(each.as_json(language).values()) for each in diagnoses]
         print_table("Doctor", ("thing", "health", "what", "remedy"), rows)
     if any(diagnosis.health is Health.ILL for diagnosis in diagnoses):
         raise typer.Exit(FAILED)

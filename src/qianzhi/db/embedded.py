@@ -100,6 +100,11 @@ class Cluster:
         """Whether the server accepts sessions."""
         return self._answering_port() is not None
 
+    def pid(self) -> int | None:
+        """Return the first process of the server; None where it does not run."""
+        found = postmaster.find(self.files)
+        return found.pid if found is not None else None
+
     def dsn(self, database: str = SUPERUSER) -> str:
         """Give the superuser's address, password included: for set-up and backup only, never to be shown."""
         password = self._password_file.read_text(encoding="utf-8").strip()

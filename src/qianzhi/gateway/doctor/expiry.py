@@ -1,0 +1,93 @@
+"""What comes to an end: certificates on both sides, and passwords that were given out long ago."""
+
+from __future__ import annotations
+
+import socket
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from cryptography import x509
+
+from qianzhi.gateway.doctor.diagnosis import Diagnosis, ill, note, well
+from qianzhi.specs.model import Text
+
+if TYPE_CHECKING:
+    import ssl
+    from pathlib import Path
+
+EXPIRY_DAYS: Final = 30  # before the end of a certificate somebody should know
+PASSWORD_DAYS_MAX: Final = 180
+HTTPS_PORT: Final = 443
+PASSWORD_SET: Final = "database:password:set"  # noqa: S105  (the event of the audit)
+_DAY: Final = timedelta(days=1)
+
+
+def authority(destination: str, file: Path, *, now: datetime) -> Diagnosis:
+    """Return when the first of the certificates in ca_file ends."""
+    title = f"authority of {destination}"
+    try:
+        held = x509.load_pem_x509_certificates(file.read_bytes())
+    except (OSError, ValueError):
+        return ill(
+            title,
+            Text(f"{file} 中没有证书。", f"{file} holds no certificate."),
+            Text("在 qianzhi.toml 中更正 ca_file。", "Correct ca_file in qianzhi.toml."),
+        )
+    ends_at = min(each.not_valid_after_utc for each in held)
+    remedy = Text(
+        "向对方运维索取新证书，并填为 ca_file。",
+        "Ask the destination's operator for the new one, and name it as ca_file.",
+    )
+    return certificate(title, ends_at, remedy, now=now)
+
+
+def certificate(title: str, ends_at: datetime, remedy: Text, *, now: datetime) -> Diagnosis:
+    """Return how long a certificate lasts. Pure."""
+    day = f"{ends_at:%Y-%m-%d}"
+    if ends_at <= now:
+        return ill(title, Text(f"已于 {day} 到期。", f"It ended on {day}."), remedy)
+    if ends_at - now < EXPIRY_DAYS * _DAY:
+        return note(title, Text(f"将于 {day} 到期。", f"It ends on {day}."), remedy)
+    return well(title, f"有效期至 {day}。", f"It is valid until {day}.")
+
+
+def shown_end(url: str, context: ssl.SSLContext, *, timeout_seconds: float) -> datetime | None:
+    """Return when the certificate ends that a server shows; None where it cannot be seen."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        with (
+            socket.create_connection((host, parts.port or HTTPS_PORT), timeout=timeout_seconds) as line,
+            context.wrap_socket(line, server_hostname=host) as secured,
+        ):
+            shown = secured.getpeercert(binary_form=True)
+    except OSError:
+        return None
+    return x509.load_der_x509_certificate(shown).not_valid_after_utc if shown else None
+
+
+def password(role: str, set_at: datetime | None, *, now: datetime) -> Diagnosis:
+    """Return how old a password is that hospital systems hold. Pure."""
+    title = f"password of {role}"
+    if set_at is None:
+        return well(title, "没有记录设置时间。", "It is not on record when it was set.")
+    days = (now - set_at) // _DAY
+    if days <= PASSWORD_DAYS_MAX:
+        return well(title, f"{max(days, 0)} 天前设置。", f"It was set {max(days, 0)} days ago.")
+    return note(
+        title,
+        Text(f"已使用 {days} 天。", f"It is {days} days old."),
+        Text(
+            "更换它并通知各系统厂商：见“运行网关”一文。",
+            "Change it and tell the vendors: see the page about running a gateway.",
+        ),
+    )
+
+
+def file_set_at(file: Path) -> datetime | None:
+    """Return when the file of a password was written, in UTC; None where there is none."""
+    try:
+        return datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    except OSError:
+        return None
