@@ -10,7 +10,7 @@ from qianzhi.errors import QianzhiError
 from qianzhi.gateway.forecast import ROUND_TRIP_SECONDS, Experience, Forecast, Line, Waiting, predict, throughput
 from qianzhi.gateway.schedule import DAY
 from qianzhi.gateway.seal import blobs_of
-from qianzhi.ledger import backlog, tally
+from qianzhi.ledger import backlog, promises, tally
 from qianzhi.runtime import clock
 from qianzhi.sealing.envelopes import open_envelope
 
@@ -54,13 +54,14 @@ def waiting(connection: psycopg.Connection, workplace: Workplace, destination: D
             paths = backlog.image_paths(connection, destination.name, destination.regulator.key, dataset)
             files += [workplace.paths.resolve(path) for path in paths]
     fresh = list(_new_images(files, workplace))
-    promised = _promised_images(sealed, workplace, destination)
+    named = _named_images(sealed, workplace, destination)
+    promised = promises.left(connection, destination.name)
     return Waiting(
         rows=backlog.waiting(connection, destination.name),
         sealed_bytes=sum(each.byte_count for each in sealed),
         sealed_count=len(sealed),
-        image_count=len(fresh) + len(promised),
-        image_bytes=sum(fresh) + sum(promised),
+        image_count=len(fresh) + len(named) + promised.image_count,
+        image_bytes=sum(fresh) + sum(named) + promised.byte_count,
     )
 
 
@@ -106,8 +107,8 @@ def _new_images(files: list[Path], workplace: Workplace) -> Iterator[int]:
         yield size
 
 
-def _promised_images(sealed: list[backlog.SealedBatch], workplace: Workplace, destination: Destination) -> list[int]:
-    """Return the sizes of the images that batches on their way name."""
+def _named_images(sealed: list[backlog.SealedBatch], workplace: Workplace, destination: Destination) -> list[int]:
+    """Return the sizes of the images that batches on their way name; with their receipts they are promised."""
     named: set[bytes] = set()
     for batch in sealed:
         dataset = destination.regulator.dataset(batch.dataset)
@@ -117,5 +118,4 @@ def _promised_images(sealed: list[backlog.SealedBatch], workplace: Workplace, de
             named.update(blobs_of(open_envelope(workplace.spool.read(batch.batch_id, batch.digest)).rows, dataset))
         except QianzhiError:  # lost or settled in between
             continue
-    found = [workplace.blobs.path(digest) for digest in named]
-    return [path.stat().st_size for path in found if path.is_file()]
+    return [workplace.blobs.byte_count(digest) for digest in named if workplace.blobs.holds(digest)]
