@@ -1,7 +1,8 @@
-"""/healthz of the gateway: whether its parts can do their work, in one small process that never touches a row."""
+"""/healthz and /metrics of the gateway: whether its parts can do their work, in a process that never touches a row."""
 
 from __future__ import annotations
 
+import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import orjson
 
 from qianzhi.db.server import connect
 from qianzhi.errors import QianzhiError
+from qianzhi.gateway import metrics
 from qianzhi.ledger import tally
 from qianzhi.runtime.home import End
 from qianzhi.runtime.supervisor import read_states
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 DATABASE_WAIT_SECONDS = 2.0
 REQUEST_SECONDS_MAX = 5.0
+REQUESTS_AT_ONCE_MAX = 16  # whoever comes beyond is told to come again
 
 
 def health(home: Home, workplace: Workplace, destinations: list[Destination]) -> dict[str, Any]:
@@ -46,20 +49,37 @@ def health(home: Home, workplace: Workplace, destinations: list[Destination]) ->
     return report
 
 
-def serve(listen: str, port: int, report: Callable[[], dict[str, Any]]) -> ThreadingHTTPServer:
-    """Return a server, bound but not yet serving, that answers GET /healthz with 200 or 503."""
+def serve(
+    listen: str, port: int, report: Callable[[], dict[str, Any]], measured: Callable[[], bytes]
+) -> ThreadingHTTPServer:
+    """Return a server, bound but not yet serving: GET /healthz answers 200 or 503, GET /metrics what is measured."""
+    places = threading.BoundedSemaphore(REQUESTS_AT_ONCE_MAX)
 
     class Handler(BaseHTTPRequestHandler):
         timeout = REQUEST_SECONDS_MAX
 
         def do_GET(self) -> None:
-            if self.path.partition("?")[0] != "/healthz":
-                self.send_error(HTTPStatus.NOT_FOUND)
+            if not places.acquire(blocking=False):
+                self.send_error(HTTPStatus.SERVICE_UNAVAILABLE)
                 return
-            said = report()
-            content = orjson.dumps(said)
-            self.send_response(HTTPStatus.OK if said["status"] == "ok" else HTTPStatus.SERVICE_UNAVAILABLE)
-            self.send_header("Content-Type", "application/json")
+            try:
+                self._answer(self.path.partition("?")[0])
+            finally:
+                places.release()
+
+        def _answer(self, path: str) -> None:
+            if path == "/healthz":
+                said = report()
+                status = HTTPStatus.OK if said["status"] == "ok" else HTTPStatus.SERVICE_UNAVAILABLE
+                self._write(status, "application/json", orjson.dumps(said))
+            elif path == "/metrics":
+                self._write(HTTPStatus.OK, metrics.CONTENT_TYPE, measured())
+            else:
+                self.send_error(HTTPStatus.NOT_FOUND)
+
+        def _write(self, status: HTTPStatus, content_type: str, content: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
-from qianzhi.gateway import assembly
+from qianzhi.gateway import assembly, metrics
 from qianzhi.gateway.health import health, serve
 from qianzhi.gateway.worker import STOP_LOOK_SECONDS, Worker
 from qianzhi.runtime import ends, memory
@@ -54,7 +55,8 @@ def watch_health(home: Home, settings: Settings) -> None:
     configure_logs(HEALTH_PART, home.existing(End.GATEWAY).log, settings.log)
     site, destinations = assembly.workplace(home, settings), assembly.destinations(home, settings)
     said = settings.gateway.health
-    server = serve(said.listen, said.port, lambda: health(home, site, destinations))
+    measured = metrics.Exposition(partial(metrics.gather, home, site, destinations))
+    server = serve(said.listen, said.port, partial(health, home, site, destinations), measured.text)
     with StopRequests() as stop, server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         while not stop.wait(STOP_LOOK_SECONDS):

@@ -54,10 +54,7 @@ class Tally:
 
 def tally(connection: psycopg.Connection, destination: str, staged: dict[str, int]) -> dict[str, Tally]:
     """Return the tally of each dataset of a destination; `staged` counts its staging tables."""
-    cursor = connection.cursor(row_factory=dict_row)
-    lanes: dict[str, dict[str, Any]] = {
-        row["dataset"]: row for row in cursor.execute(_SQL.per_lane, {"destination": destination})
-    }
+    lanes = per_dataset(connection, destination)
     return {
         dataset: Tally(
             staged=count,
@@ -71,6 +68,16 @@ def tally(connection: psycopg.Connection, destination: str, staged: dict[str, in
         for dataset, count in staged.items()
         if dataset in lanes
     }
+
+
+def per_dataset(connection: psycopg.Connection, destination: str) -> dict[str, dict[str, Any]]:
+    """
+    Return what became of the rows of each dataset of a destination, without counting staging tables.
+
+    Counts are submitted, accepted, rejected, on_the_way, held, waiting and ended_here; settled_at is the last time.
+    """
+    cursor = connection.cursor(row_factory=dict_row)
+    return {row["dataset"]: row for row in cursor.execute(_SQL.per_lane, {"destination": destination})}
 
 
 def days(connection: psycopg.Connection, destination: str, *, since: datetime) -> list[dict[str, Any]]:

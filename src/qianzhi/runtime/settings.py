@@ -157,8 +157,8 @@ class Retry(Section):
 class Health(Section):
     """[gateway.health]."""
 
-    listen: str = setting("127.0.0.1", "The address of this machine that /healthz is served on.")
-    port: int = setting(8481, "The port that /healthz is served on.", unit="TCP port", ge=1, le=65535)
+    listen: str = setting("127.0.0.1", "The address of this machine that /healthz and /metrics are served on.")
+    port: int = setting(8481, "The port that /healthz and /metrics are served on.", unit="TCP port", ge=1, le=65535)
 
 
 class Tls(Section):
