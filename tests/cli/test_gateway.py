@@ -122,7 +122,9 @@ def test_status_says_per_destination_where_rows_are_and_what_waits(home: Path) -
     said = ask(home, "gateway", "status")
     assert list(said) == ["destinations"]
     hub = said["destinations"]["hub"]
-    assert list(hub) == ["regulator", "datasets", "last_cycle", "running_cycle", "troubles", "images"]
+    assert list(hub) == [
+        "regulator", "datasets", "last_cycle", "running_cycle", "troubles", "images", "reminder"
+    ]  # fmt: skip
     assert hub["regulator"] == "guangdong"
     assert list(hub["datasets"]) == DATASETS
     assert all(list(counts) == [*COUNTS, "ended_here", "open"] for counts in hub["datasets"].values())

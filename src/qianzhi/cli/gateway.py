@@ -329,6 +329,9 @@ def _print_standing(name: str, standing: Standing) -> None:
         said["running cycle"] = f"{running['kind']}, since {running['started_at']:{_INSTANT}}"
     if standing.images.image_count:
         said["images to send"] = f"{standing.images.image_count} ({standing.images.byte_count / 2**20:.1f} MiB)"
+    if (found := standing.reminder) is not None:
+        told = ", ".join(f"{dataset} {count}" for dataset, count in found.errors.items())
+        said["reminder"] = f"the cycle would refuse rows with errors: {told}; correct them by {found.cut_off:%H:%M}"
     print_facts(said)
     if standing.troubles:
         print_table(

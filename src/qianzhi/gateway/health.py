@@ -11,8 +11,9 @@ import orjson
 
 from qianzhi.db.server import connect
 from qianzhi.errors import QianzhiError
-from qianzhi.gateway import metrics
+from qianzhi.gateway import metrics, reminder
 from qianzhi.ledger import tally
+from qianzhi.runtime import clock
 from qianzhi.runtime.home import End
 from qianzhi.runtime.supervisor import read_states
 
@@ -37,10 +38,12 @@ def health(home: Home, workplace: Workplace, destinations: list[Destination]) ->
                 troubles = tally.troubles(connection, destination.name)
                 last = tally.last_cycle(connection, destination.name)
                 running = tally.running_cycle(connection, destination.name)
+                standing = reminder.standing(connection, destination.name, local_now=clock.local_now())
                 report["destinations"][destination.name] = {
                     "batches_not_delivered": len(troubles),
                     "last_cycle_finished_at": last["finished_at"] if last else None,
                     "running_cycle_started_at": running["started_at"] if running else None,
+                    "errors_before_cut_off": standing.error_count if standing else 0,
                 }
                 if troubles:
                     report["status"] = "delivery"

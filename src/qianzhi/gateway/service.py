@@ -46,7 +46,8 @@ def work(home: Home, settings: Settings) -> None:
     configure_logs(WORKER_PART, home.existing(End.GATEWAY).log, settings.log)
     memory.calm_collector()
     with StopRequests() as stop:
-        Worker(assembly.workplace(home, settings), assembly.destinations(home, settings)).run(stop)
+        site, destinations = assembly.workplace(home, settings), assembly.destinations(home, settings)
+        Worker(site, destinations, settings.gateway.reminder).run(stop)
 
 
 def watch_health(home: Home, settings: Settings) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from qianzhi.gateway import report
+from qianzhi.gateway import reminder, report
 from qianzhi.ledger import promises, tally
+from qianzhi.runtime import clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from qianzhi.gateway.destination import Destination
+    from qianzhi.gateway.reminder import Reminder
     from qianzhi.ledger.promises import Left
     from qianzhi.ledger.tally import Tally
 
@@ -28,6 +30,7 @@ class Standing:
     running_cycle: dict[str, Any] | None  # kind, cut_off, started_at: under way, or broken off
     troubles: list[dict[str, Any]]
     images: Left  # of accepted rows, still to be sent
+    reminder: Reminder | None = None  # errors that the check ahead of the cut-off found
 
     def as_json(self) -> dict[str, Any]:
         """Return the public form."""
@@ -38,6 +41,7 @@ class Standing:
             "running_cycle": self.running_cycle,
             "troubles": self.troubles,
             "images": asdict(self.images),
+            "reminder": self.reminder.as_json() if self.reminder is not None else None,
         }
 
 
@@ -50,4 +54,5 @@ def standing(connection: psycopg.Connection, destination: Destination) -> Standi
         running_cycle=tally.running_cycle(connection, destination.name),
         troubles=tally.troubles(connection, destination.name),
         images=promises.left(connection, destination.name),
+        reminder=reminder.standing(connection, destination.name, local_now=clock.local_now()),
     )

@@ -10,6 +10,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from qianzhi.db.server import connect
 from qianzhi.errors import QianzhiError
+from qianzhi.gateway import reminder
 from qianzhi.gateway.cycle import Dispatcher
 from qianzhi.gateway.porter import Courtesy, opened_porter
 from qianzhi.gateway.schedule import due_cut_off
@@ -17,6 +18,7 @@ from qianzhi.ledger import batches, promises
 from qianzhi.ledger.batches import CycleKind
 from qianzhi.ledger.lanes import Mode
 from qianzhi.runtime import clock
+from qianzhi.runtime.settings import Reminder as ReminderSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +33,7 @@ log = structlog.stdlib.get_logger()
 NIGHTLY_TICK_SECONDS = 20
 RESUME_TICK_SECONDS = 15
 CARRY_TICK_SECONDS = 15
+REMIND_TICK_SECONDS = 60
 LISTEN_SECONDS = 5.0  # a notification that was lost with its session costs at most this
 RECOVER_SECONDS = 2.0
 STOP_LOOK_SECONDS = 60.0
@@ -40,9 +43,12 @@ STOP_SECONDS = 30.0
 class Worker:
     """Everything that happens at the gateway without anybody asking. Any number of workers may run at once."""
 
-    def __init__(self, workplace: Workplace, destinations: Sequence[Destination]) -> None:
+    def __init__(
+        self, workplace: Workplace, destinations: Sequence[Destination], reminding: ReminderSettings | None = None
+    ) -> None:
         self._workplace = workplace
         self._destinations = destinations
+        self._reminding = reminding or ReminderSettings()
         self._stopping = threading.Event()
 
     def run(self, stop: StopRequests) -> None:
@@ -53,6 +59,7 @@ class Worker:
                 (self.nightly, NIGHTLY_TICK_SECONDS),
                 (self.resume, RESUME_TICK_SECONDS),
                 (self.carry, CARRY_TICK_SECONDS),
+                (self.remind, REMIND_TICK_SECONDS),
             )
             for tick, seconds in ticks:
                 scheduler.add_job(
@@ -99,6 +106,12 @@ class Worker:
             done = porter.carry(Courtesy(porter, self._stopping.is_set))
         if done.sent_count:
             log.info("gateway:images:sent", destination=destination.name, count=done.sent_count)
+
+    def remind(self, destination: Destination) -> None:
+        """Check what waits ahead of the cut-off, if it is time, and tell who wants to be told."""
+        found = reminder.check(self._workplace, destination, self._reminding.at, local_now=clock.local_now())
+        if found is not None and found.errors and self._reminding.notify_command:
+            reminder.notify(self._reminding.notify_command, found)
 
     def _due(self, destination: Destination) -> datetime | None:
         with connect(self._workplace.dsn, application="qianzhi worker") as connection:
