@@ -258,6 +258,17 @@ def doctor(home: HomeOption = None, language: LanguageOption = Language.ZH, *, a
 
 
 @app.command()
+def diagnose(
+    output: Annotated[Path, typer.Option(help="The file to write: a ZIP archive.")], home: HomeOption = None
+) -> None:
+    """Collect what somebody needs who helps from afar: versions, settings, states, tallies, logs; nobody's data."""
+    from qianzhi.gateway.diagnostics import write
+
+    for name in write(*_opened(home), output):
+        typer.echo(name)
+
+
+@app.command()
 def dsn(role: Annotated[str, typer.Option(help="The role that signs in.")] = "us_pos", home: HomeOption = None) -> None:
     """Print a libpq URI, password included, by which a role reaches the staging tables."""
     from qianzhi.gateway import assembly
