@@ -8,7 +8,7 @@ LOCKS := requirements/runtime.txt requirements/dev.txt
 WORKERS ?= 0        # processes that run the tests; 0: this one
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser demo test lint format docs bench lock clean
+.PHONY: help setup browser demo test lint format docs bench bundles lock clean
 
 help:  ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -53,6 +53,11 @@ docs: setup  ## Write the reference out of the product itself
 
 bench: setup  ## Measure everything; takes long, and room for millions of rows in the temporary folder
 	$(BIN)/qianzhi bench all
+
+bundles: setup  ## Collect the wheels of every platform that is served, and so see that there are all
+	$(BIN)/qianzhi bundle --platform manylinux_x86_64 --output dist/manylinux_x86_64
+	$(BIN)/qianzhi bundle --platform manylinux_aarch64 --output dist/manylinux_aarch64
+	$(BIN)/qianzhi bundle --platform win_amd64 --output dist/win_amd64
 
 lock:  ## Compile the locks anew (needs uv)
 	uv pip compile pyproject.toml $(LOCK_OPTIONS) -o requirements/runtime.txt

@@ -10,6 +10,7 @@ import typer
 from qianzhi import __version__
 from qianzhi.cli import gateway, hub, specs, whitelist
 from qianzhi.cli.bench import bench
+from qianzhi.cli.bundle import bundle
 from qianzhi.cli.demo import demo
 from qianzhi.cli.service import app_of
 from qianzhi.cli.synth import synth
@@ -33,6 +34,7 @@ app.add_typer(specs.app, name="specs")
 app.command()(demo)
 app.command()(synth)
 app.command()(bench)
+app.command()(bundle)
 
 
 def _tell_version(asked: bool) -> None:
