@@ -251,7 +251,7 @@ def doctor(home: HomeOption = None, language: LanguageOption = Language.ZH, *, a
     if as_json:
         print_json([diagnosis.as_json(language) for diagnosis in diagnoses])
     else:
-        rows = [tuple(each.as_json(language).values()) for each in diagnoses]
+        rows = [(each.title(language), *list(each.as_json(language).values())[1:]) for each in diagnoses]
         print_table("Doctor", ("thing", "health", "what", "remedy"), rows)
     if any(diagnosis.health is Health.ILL for diagnosis in diagnoses):
         raise typer.Exit(FAILED)

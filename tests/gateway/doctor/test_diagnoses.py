@@ -207,3 +207,10 @@ def test_both_languages_are_public() -> None:
     assert list(zh) == list(en) == ["name", "health", "what", "remedy"]
     assert (zh["name"], zh["health"]) == (en["name"], en["health"])
     assert zh["what"] != en["what"]
+
+
+def test_names_are_told_in_chinese_to_people() -> None:
+    """Each begins with a known word; programs are told the same name in both languages."""
+    names = ["version", "processors", "disk", "disk for 30 days", "port 5432", "role us_pos", "uplink to hub"]
+    told = [replace(versions.product("1", "3"), name=name).title("zh") for name in names]
+    assert told == ["版本", "处理器", "磁盘", "磁盘够用天数 30", "端口 5432", "数据库账号 us_pos", "上行线路 hub"]

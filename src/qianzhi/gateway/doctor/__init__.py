@@ -14,7 +14,7 @@ from qianzhi.db.server import Session, connect
 from qianzhi.gateway import assembly, load
 from qianzhi.gateway.doctor import access, destinations, expiry, folders, hardware, link, ports, versions
 from qianzhi.gateway.doctor.diagnosis import Diagnosis, Health, guarded, ill, note, well
-from qianzhi.ledger import audit, tally
+from qianzhi.ledger import tally
 from qianzhi.regulators.machine import machine_of
 from qianzhi.runtime import clock
 from qianzhi.runtime.home import End
@@ -33,7 +33,12 @@ __all__ = ["Diagnosis", "Health", "examine"]
 CONNECT_SECONDS = 5.0
 DISK_DAYS: Final = 30
 _DATABASE: Final = Text("内置 PostgreSQL", "the embedded PostgreSQL")
+_CONSOLE: Final = Text("控制台", "the console")
 _HEALTH: Final = Text("健康检查", "what answers /healthz")
+_RENEW: Final = Text(
+    "申请新证书，替换 [gateway.console.tls] 指定的文件，然后重启控制台。",
+    "Have a new one issued, replace the files that [gateway.console.tls] names, and restart the console.",
+)
 _ROUND_TRIPS: Final = 4  # of a first question: TCP, TLS, the question itself
 
 
@@ -50,6 +55,8 @@ def examine(home: Home, settings: Settings) -> Iterator[Diagnosis]:
     official = asked.untouchable if asked is not None else ()
     yield folders.scanners(folders.look(), folders.to_exclude(rooms.root, official))
     yield from guarded("access", partial(_access, home, settings))
+    if (shown := settings.gateway.console.tls.certificate) is not None:
+        yield expiry.held("certificate of the console", shown, _RENEW, now=clock.now())
     yield from guarded("database", partial(_database, home, settings, asked))
     if not settings.gateway.destinations:
         remedy = "qianzhi gateway init --hub <https address>"
@@ -78,6 +85,8 @@ def _ports(home: Home, settings: Settings, asked: Machine | None) -> Iterator[Di
             pids.add(postmaster)
         wanted.append(_own(said.database.port, _DATABASE, "gateway.database.port", is_up=postmaster is not None))
     wanted.append(_own(said.health.port, _HEALTH, "gateway.health.port", is_up=bool(states)))
+    if said.console.enabled:
+        wanted.append(_own(said.console.port, _CONSOLE, "gateway.console.port", is_up=bool(states)))
     known = {each.port for each in wanted}
     official = asked.ports if asked is not None else {}
     wanted += [ports.Wanted(port, is_ours=False, by=by) for port, by in official.items() if port not in known]
@@ -113,9 +122,8 @@ def _database(home: Home, settings: Settings, asked: Machine | None) -> Iterator
         yield hardware.month(hardware.growth(found, home.end(End.GATEWAY), schemas, now=now), days)
         for role in assembly.senders(settings):
             yield access.role(role, roles.large_objects(found, role))
-            entry = next(iter(audit.latest(found, expiry.PASSWORD_SET, subject=role, limit=1)), None)
-            set_at = entry.happened_at if entry else expiry.file_set_at(assembly.password_file(home, role))
-            yield expiry.password(role, set_at, now=now)
+            # The file is written whenever the password is set, by `init` and by the console.
+            yield expiry.password(role, expiry.file_set_at(assembly.password_file(home, role)), now=now)
 
 
 def _ledger(waiting_count: int) -> Diagnosis:

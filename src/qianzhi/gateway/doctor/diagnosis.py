@@ -10,9 +10,35 @@ from qianzhi.errors import QianzhiError
 from qianzhi.specs.model import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 NOTHING = Text("", "")
+# How names begin, in Chinese; what follows is a name or a number. Names stay the same for programs.
+_TITLES: Mapping[str, str] = {
+    "access": "访问",
+    "antivirus": "防病毒",
+    "authority of": "签发机构",
+    "certificate of": "证书",
+    "clock of": "时钟",
+    "database": "数据库",
+    "deliveries to": "投递",
+    "destination": "目的地",
+    "disk for": "磁盘够用天数",
+    "disk": "磁盘",
+    "edition of": "规范版本",
+    "images": "图片目录",
+    "ledger": "台账",
+    "listener": "监听地址",
+    "memory": "内存",
+    "password of": "密码",
+    "ports": "端口",
+    "port": "端口",
+    "processors": "处理器",
+    "role": "数据库账号",
+    "uplink to": "上行线路",
+    "version": "版本",
+    "white-list": "白名单",
+}
 
 
 class Health(StrEnum):
@@ -31,6 +57,13 @@ class Diagnosis:
     health: Health
     what: Text
     remedy: Text = NOTHING
+
+    def title(self, language: str = "zh") -> str:
+        """Return its name for people."""
+        start = next((each for each in _TITLES if self.name == each or self.name.startswith(f"{each} ")), None)
+        if language == "en" or start is None:
+            return self.name
+        return f"{_TITLES[start]} {self.name.removeprefix(start).removesuffix(' days').strip()}".strip()
 
     def as_json(self, language: str = "zh") -> dict[str, str]:
         """Return the public form in a language."""

@@ -19,27 +19,25 @@ if TYPE_CHECKING:
 EXPIRY_DAYS: Final = 30  # before the end of a certificate somebody should know
 PASSWORD_DAYS_MAX: Final = 180
 HTTPS_PORT: Final = 443
-PASSWORD_SET: Final = "database:password:set"  # noqa: S105  (the event of the audit)
 _DAY: Final = timedelta(days=1)
 
 
 def authority(destination: str, file: Path, *, now: datetime) -> Diagnosis:
     """Return when the first of the certificates in ca_file ends."""
-    title = f"authority of {destination}"
-    try:
-        held = x509.load_pem_x509_certificates(file.read_bytes())
-    except (OSError, ValueError):
-        return ill(
-            title,
-            Text(f"{file} 中没有证书。", f"{file} holds no certificate."),
-            Text("在 qianzhi.toml 中更正 ca_file。", "Correct ca_file in qianzhi.toml."),
-        )
-    ends_at = min(each.not_valid_after_utc for each in held)
     remedy = Text(
         "向对方运维索取新证书，并填为 ca_file。",
         "Ask the destination's operator for the new one, and name it as ca_file.",
     )
-    return certificate(title, ends_at, remedy, now=now)
+    return held(f"authority of {destination}", file, remedy, now=now)
+
+
+def held(title: str, file: Path, remedy: Text, *, now: datetime) -> Diagnosis:
+    """Return when the first of the certificates in a file ends."""
+    try:
+        found = x509.load_pem_x509_certificates(file.read_bytes())
+    except (OSError, ValueError):
+        return ill(title, Text(f"{file} 中没有证书。", f"{file} holds no certificate."), remedy)
+    return certificate(title, min(each.not_valid_after_utc for each in found), remedy, now=now)
 
 
 def certificate(title: str, ends_at: datetime, remedy: Text, *, now: datetime) -> Diagnosis:

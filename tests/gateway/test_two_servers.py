@@ -1,0 +1,83 @@
+"""The database apart: a gateway whose PostgreSQL stands elsewhere, reached by a role that is no superuser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+from tests.cli.conftest import ask, call
+
+from qianzhi.runtime.home import End, Home
+
+if TYPE_CHECKING:
+    from qianzhi.db.embedded import Cluster
+
+PASSWORD = "elsewhere-1"  # noqa: S105 - of a server that exists for the test
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, postgres: Cluster) -> Path:
+    """A gateway set up as the page about two servers says."""
+    folder = tmp_path_factory.mktemp("apart")
+    name = f"qianzhi_{uuid4().hex[:8]}"
+    with psycopg.connect(postgres.dsn(), autocommit=True) as administrator:
+        administrator.execute(
+            sql.SQL("CREATE ROLE {} LOGIN CREATEROLE PASSWORD {}").format(sql.Identifier(name), sql.Literal(PASSWORD))
+        )
+        administrator.execute(
+            sql.SQL("CREATE DATABASE {} OWNER {} ENCODING 'UTF8' TEMPLATE template0").format(
+                sql.Identifier(name), sql.Identifier(name)
+            )
+        )
+    passfile = folder / "pgpass"
+    passfile.write_text(f"127.0.0.1:{postgres.port}:{name}:{name}:{PASSWORD}\n", encoding="utf-8")
+    passfile.chmod(0o600)
+    (folder / "credential").write_text("id.secret", encoding="utf-8")
+    dsn = f"host=127.0.0.1 port={postgres.port} dbname={name} user={name} passfile={passfile}"
+    words = ("--hub", "https://127.0.0.1:9", "--credential-file", str(folder / "credential"))
+    made = call(folder / "home", "gateway", "init", "--dsn", dsn, "--institution", "440000000000000001", *words)
+    assert made.exit_code == 0, made.output
+    return folder / "home"
+
+
+def test_nothing_of_a_database_is_on_the_gateways_machine(home: Path) -> None:
+    """No cluster is made, and no port of PostgreSQL looked for."""
+    assert list(Home(home).end(End.GATEWAY).pg.iterdir()) == []
+    names = {each["name"]: each for each in ask(home, "gateway", "doctor", code=1)}
+    assert names["database"]["health"] == "well"
+    assert names["listener"]["health"] == names["white-list"]["health"] == "well"
+    assert "port 5432" not in names
+
+
+def test_hospital_systems_write_there_and_the_gateway_takes_it(home: Path) -> None:
+    """`gateway dsn` leads vendors to the other server; what they insert waits for the cycle."""
+    told = call(home, "gateway", "dsn").output.strip()
+    with psycopg.connect(told, autocommit=True) as vendor:
+        vendor.execute("INSERT INTO guangdong.person (xm) VALUES ('张三')")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            vendor.execute("DELETE FROM guangdong.person")
+    person = ask(home, "gateway", "status")["destinations"]["hub"]["datasets"]["person"]
+    assert (person["staged"], person["open"]) == (1, 1)
+
+
+def test_the_white_list_is_the_other_servers(home: Path) -> None:
+    """It is told what to write there, and nothing is changed here."""
+    before = Home(home).settings.read_bytes()
+    refused = call(home, "gateway", "whitelist", "add", "192.0.2.0/24")
+    assert refused.exit_code == 1
+    assert "pg_hba.conf" in str(refused.exception)
+    assert Home(home).settings.read_bytes() == before
+
+
+def test_the_service_needs_no_database_of_the_machine(home: Path) -> None:
+    """The unit is the same; the parts that the supervisor starts are not."""
+    from qianzhi.gateway.service import parts
+    from qianzhi.runtime.sources import load_settings
+
+    place = Home(home)
+    assert [part.name for part in parts(place, load_settings(place))][:2] == ["worker", "health"]
+    assert f"--home {home}" in call(home, "gateway", "service", "print").output
