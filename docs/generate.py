@@ -191,6 +191,7 @@ def _json_shapes() -> Iterator[str]:
     keys = ", ".join(f'"{name}": …' for name in ("kind", "cut_off", "started_at"))
     trouble = ("dataset", "batch_id", "row_count", "outcome", "attempted_at", "next_attempt_at")
     troubles = ", ".join(f'"{name}": …' for name in trouble)
+    found = ", ".join(f'"{name}": …' for name in ("destination", "cut_off", "checked_at", "rows", "errors"))
     yield "\n".join(
         (
             "```json",
@@ -199,13 +200,16 @@ def _json_shapes() -> Iterator[str]:
             f'  "datasets": {{"person": {{{every}}}, …}},',
             f'  "last_cycle": {{{keys}, "finished_at": …}},',
             f'  "running_cycle": {{{keys}}},',
-            f'  "troubles": [{{{troubles}}}]',
+            f'  "troubles": [{{{troubles}}}],',
+            '  "images": {"image_count": …, "byte_count": …, "troubled_count": …},',
+            f'  "reminder": {{{found}}}',
             "}}}",
             "```\n",
         )
     )
     yield "`last_cycle` is the one that was finished last, `running_cycle` one that is under way or was broken off;"
     yield "both may be null. `troubles` are the batches that wait for another attempt, and why."
+    yield "`reminder` is what the check ahead of the cut-off found, or null."
     yield "What is counted says [Connect a HIS](../howto/connect-a-his.md#learn-what-became-of-a-row).\n"
 
 
