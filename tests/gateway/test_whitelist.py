@@ -10,6 +10,7 @@ import psutil
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
+from tests.cli.conftest import ask, call
 from tests.conftest import FORGETFUL
 
 from qianzhi.db.embedded import Cluster
@@ -180,3 +181,12 @@ def test_the_list_of_a_sites_own_database_is_its_administrators(tmp_path: Path) 
     with pytest.raises(ConfigurationError) as refused:
         whitelist.add(home, ELSEWHERE, actor="test")
     assert "hostssl all us_pos 192.0.2.0/24 scram-sha-256" in refused.value.remedy
+
+
+def test_it_is_typed_as_commands(site: Home) -> None:
+    """`list`, `add` and `remove`, for people and for programs; a mistake changes nothing and says what to do."""
+    assert call(site.path, "gateway", "whitelist", "add", "192.0.2.9/24").output == "Let in are: 192.0.2.0/24.\n"
+    assert ask(site.path, "gateway", "whitelist", "list") == ["192.0.2.0/24"]
+    assert call(site.path, "gateway", "whitelist", "list").output == "192.0.2.0/24\n"
+    assert call(site.path, "gateway", "whitelist", "add", "0.0.0.0/0").exit_code == 1
+    assert ask(site.path, "gateway", "whitelist", "remove", "192.0.2.0/24") == {"networks": [], "sessions_ended": 0}

@@ -70,9 +70,14 @@ def app_of(end: End) -> typer.Typer:
 
 
 def _ask(end: End, home: Path | None, what: str) -> None:
+    from qianzhi.runtime.requests import STOP
+    from qianzhi.runtime.sources import load_settings
     from qianzhi.runtime.supervisor import ask
 
-    ask(find_home(home).existing(end).run, what)
+    place = find_home(home)
+    if what != STOP:
+        load_settings(place)  # wrong ones are told now, and to who is there
+    ask(place.existing(end).run, what)
     typer.echo("It is asked for.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -31,24 +32,28 @@ def supervise(end: End, home: Home, settings: Settings, parts: Callable[[Home, S
     """
     Run every part of an end until asked to stop, or until whoever started us is gone.
 
-    Where everything is asked to begin anew, settings are read again and `parts` is asked which parts they want.
+    Where everything is asked to begin anew, settings are read again and `parts` is asked which parts they want; as long
+    as they are wrong nothing is started anew, for each part reads them too.
     """
     rooms = home.existing(end)
     follow_supervisor()
     configure_logs(end.value, rooms.log, settings.log)
     wanted = parts(home, settings)
     with StopRequests() as stop:
-        while Supervisor(wanted, run=rooms.run).supervise(stop) is Ending.AGAIN:
-            wanted = _anew(home, parts) or wanted
+        while (
+            Supervisor(wanted, run=rooms.run, may_restart=partial(_are_right, home, parts)).supervise(stop)
+            is Ending.AGAIN
+        ):
+            wanted = parts(home, load_settings(home))
 
 
-def _anew(home: Home, parts: Callable[[Home, Settings], Sequence[Part]]) -> Sequence[Part]:
-    """Return the parts that the settings want now; none where these are wrong, for then it goes on as before."""
+def _are_right(home: Home, parts: Callable[[Home, Settings], Sequence[Part]]) -> bool:
+    """Tell whether the settings are such that parts could start with them now."""
     try:
-        return parts(home, load_settings(home))
+        return bool(parts(home, load_settings(home)))
     except ConfigurationError:
         log.exception("supervisor:settings:refused")
-        return ()
+        return False
 
 
 def parts_of(end: End, home: Home, cluster: Cluster | None, names: Sequence[str]) -> list[Part]:

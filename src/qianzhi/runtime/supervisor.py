@@ -19,7 +19,7 @@ from qianzhi.runtime.files import write_durably
 from qianzhi.runtime.lives import Backoff, Life, Phase, due
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from qianzhi.runtime.parts import Part
@@ -59,13 +59,22 @@ class Supervisor:
     Starts parts in the order of their needs, starts again what ends by itself, and stops them in reverse.
 
     `run` is the folder for the lock, a `<name>.pid` for each process, and the state that `read_states` reads.
+    `may_restart` is asked before anything is started anew: what would not come up again is better left as it is.
     """
 
-    def __init__(self, parts: Sequence[Part], *, run: Path, backoff: Backoff | None = None) -> None:
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        *,
+        run: Path,
+        backoff: Backoff | None = None,
+        may_restart: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._parts = {part.name: part for part in parts}
         self._needs = {part.name: tuple(part.needs) for part in parts}
         self._run = run
         self._backoff = backoff or Backoff()
+        self._may_restart = may_restart
         self._lives = {name: Life() for name in self._parts}
         self._changed_at = dict.fromkeys(self._parts, clock.now())
         self._last_ends = dict.fromkeys(self._parts, "")
@@ -103,6 +112,8 @@ class Supervisor:
             log.info("supervisor:request:taken", names=asked)
         if requests.STOP in asked:
             return Ending.STOPPED
+        if not asked or not self._may_restart():
+            return None
         if requests.EVERYTHING in asked:
             return Ending.AGAIN
         order = _in_order(self._needs)
@@ -115,8 +126,7 @@ class Supervisor:
                 self._stop_one(name, stop)
                 self._lives[name] = Life()
                 self._changed_at[name] = clock.now()
-        if again:
-            self._write_states()
+        self._write_states()
         return None
 
     def _step(self, now: float) -> bool:

@@ -32,7 +32,7 @@ __all__ = ["Diagnosis", "Health", "examine"]
 
 CONNECT_SECONDS = 5.0
 DISK_DAYS: Final = 30
-_DATABASE: Final = Text("内置 PostgreSQL", "the embedded PostgreSQL")
+_DATABASE: Final = Text("内置数据库", "the embedded PostgreSQL")
 _CONSOLE: Final = Text("控制台", "the console")
 _HEALTH: Final = Text("健康检查", "what answers /healthz")
 _RENEW: Final = Text(

@@ -144,7 +144,7 @@ def _processors(facts: Hardware, asked: Machine | None) -> Diagnosis:
 def _memory(facts: Hardware, asked: Machine | None) -> Diagnosis:
     total, available = facts.memory_bytes / GIB, facts.available_bytes / GIB
     what = Text(
-        f"内存 {total:.1f} GiB，可用 {available:.1f} GiB", f"{total:.1f} GiB, {available:.1f} GiB of it available"
+        f"共 {total:.1f} GiB，可用 {available:.1f} GiB", f"{total:.1f} GiB, {available:.1f} GiB of it available"
     )
     if facts.available_bytes < AVAILABLE_BYTES_MIN:
         return ill(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qianzhi.gateway.pages import accounts
+from qianzhi.gateway.pages import accounts, doctor, services, whitelist
 
 if TYPE_CHECKING:
     from qianzhi.console.pages import Page
@@ -14,4 +14,9 @@ if TYPE_CHECKING:
 
 def pages(home: Home, settings: Settings) -> tuple[Page, ...]:
     """Return every page."""
-    return (accounts.page(home, settings),)
+    return (
+        doctor.page(home, settings),
+        services.page(home, settings),
+        whitelist.page(home, settings),
+        accounts.page(home, settings),
+    )
