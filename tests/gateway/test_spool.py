@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -11,6 +11,9 @@ import pytest
 
 from qianzhi.errors import OperatorError
 from qianzhi.gateway.spool import Spool
+from qianzhi.runtime import keyfile
+from qianzhi.runtime.keyfile import KeyFile
+from qianzhi.runtime.vault import Vault
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,3 +109,44 @@ def test_a_message_says_which_batch_and_nothing_of_it(spool: Spool, tmp_path: Pa
         spool.read(FIRST, digest(SEALED))
     assert str(FIRST) in caught.value.what
     assert "张三" not in repr(caught.value)
+
+
+def test_settled_bytes_are_kept_as_long_as_they_are_to_be(tmp_path: Path) -> None:
+    """They are nobody's business for some days, and then a sweep takes them; what is promised stays in any case."""
+    spool = Spool(tmp_path, kept_for=timedelta(days=3))
+    spool.write(FIRST, SEALED)
+    spool.write(SECOND, b"promised")
+    spool.remove(FIRST)
+    written_at = datetime.fromtimestamp((tmp_path / str(FIRST)).stat().st_mtime, UTC)
+    assert spool.sweep([SECOND], before=written_at + timedelta(days=2)) == 0
+    assert spool.read(FIRST, digest(SEALED)) == SEALED
+    assert spool.sweep([SECOND], before=written_at + timedelta(days=4)) == 1
+    assert spool.read(SECOND, digest(b"promised")) == b"promised"
+
+
+def test_an_encrypted_spool_reads_what_was_plain_and_writes_it_anew_when_asked(tmp_path: Path) -> None:
+    """Switching encryption on stops no batch that was on its way; no byte of it stays plain after `rewrite`."""
+    key = tmp_path / "key"
+    keyfile.make(key, now=datetime(2026, 11, 20, tzinfo=UTC))
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    Spool(folder).write(FIRST, SEALED * 9)
+    spool = Spool(folder, Vault(KeyFile(key)))
+    spool.write(SECOND, b"encrypted" * 9)
+    assert b"encrypted" not in (folder / str(SECOND)).read_bytes()
+    assert spool.read(FIRST, digest(SEALED * 9)) == SEALED * 9
+    assert (spool.rewrite(), spool.rewrite()) == (1, 0)
+    assert SEALED not in (folder / str(FIRST)).read_bytes()
+    assert spool.read(FIRST, digest(SEALED * 9)) == SEALED * 9
+    assert spool.read(SECOND, digest(b"encrypted" * 9)) == b"encrypted" * 9
+
+
+def test_one_batch_in_the_place_of_another_is_refused(tmp_path: Path) -> None:
+    """Encrypted bytes belong to their own batch, whatever their file is called."""
+    key = tmp_path / "key"
+    keyfile.make(key, now=datetime(2026, 11, 20, tzinfo=UTC))
+    spool = Spool(tmp_path, Vault(KeyFile(key)))
+    spool.write(FIRST, SEALED)
+    (tmp_path / str(FIRST)).rename(tmp_path / str(SECOND))
+    with pytest.raises(OperatorError, match="put in the place of another"):
+        spool.read(SECOND, digest(SEALED))

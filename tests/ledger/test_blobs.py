@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,9 @@ from hypothesis import strategies as st
 
 from qianzhi.errors import OperatorError
 from qianzhi.ledger.blobs import Blobs
+from qianzhi.runtime import keyfile
+from qianzhi.runtime.keyfile import KeyFile
+from qianzhi.runtime.vault import Vault
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,3 +91,37 @@ def test_only_the_owner_reads_blobs(blobs: Blobs) -> None:
     path = blobs.path(blobs.put(b"abc"))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_what_is_old_and_not_in_use_is_removed(blobs: Blobs) -> None:
+    """Neither what is young nor what somebody still needs; other files of the folder are not touched."""
+    old, used, young = (blobs.put(content) for content in (b"old", b"used", b"young"))
+    stranger = blobs.path(old).with_name("readme")
+    stranger.write_bytes(b"")
+    stored_at = datetime(2026, 1, 1, tzinfo=UTC)
+    for path in (blobs.path(old), blobs.path(used), stranger):
+        os.utime(path, (stored_at.timestamp(),) * 2)
+    assert blobs.remove_unused({used}, before=stored_at) == 0
+    assert blobs.remove_unused({used}, before=stored_at + timedelta(seconds=1)) == 1
+    assert [blobs.holds(each) for each in (old, used, young)] == [False, True, True]
+    assert stranger.exists()
+
+
+def test_encrypted_blobs_are_known_by_their_content(tmp_path: Path) -> None:
+    """The name stays the SHA-256 of the image; what was plain is read as before, and written anew when asked."""
+    key = tmp_path / "key"
+    keyfile.make(key, now=datetime(2026, 11, 20, tzinfo=UTC))
+    plain, blobs = Blobs(tmp_path / "blobs"), Blobs(tmp_path / "blobs", Vault(KeyFile(key)))
+    first, second = plain.put(b"first" * 9), blobs.put(b"second" * 9)
+    assert second == hashlib.sha256(b"second" * 9).digest()
+    before = blobs.path(second).read_bytes()
+    assert (blobs.put(b"first" * 9), blobs.put(b"second" * 9)) == (first, second)
+    assert blobs.path(second).read_bytes() == before, "it is written once"
+    assert (blobs.rewrite(), blobs.rewrite()) == (1, 0)
+    assert [b"first" in blobs.path(first).read_bytes(), b"second" in before] == [False, False]
+    assert (blobs.get(first), blobs.get(second)) == (b"first" * 9, b"second" * 9)
+    keyfile.rotate(key, now=datetime(2026, 11, 21, tzinfo=UTC))
+    assert blobs.rewrite() == 2
+    assert blobs.get(first) == b"first" * 9
+    with pytest.raises(OperatorError, match="no key file is set"):
+        plain.get(first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from qianzhi.gateway.images import PathMap
 from qianzhi.gateway.spool import Spool
 from qianzhi.ledger.blobs import Blobs
 from qianzhi.runtime.home import End
+from qianzhi.runtime.keyfile import KeyFile
+from qianzhi.runtime.vault import Vault
 from qianzhi.specs.model import Schedule
 
 if TYPE_CHECKING:
@@ -111,15 +114,21 @@ def password_file(home: Home, role: str) -> Path:
 
 def workplace(home: Home, settings: Settings) -> Workplace:
     """Return what the gateway's machine lends to every cycle."""
-    rooms = home.existing(End.GATEWAY)
+    rooms, locked_by = home.existing(End.GATEWAY), vault(settings)
     return Workplace(
         dsn=owner_dsn(home, settings),
-        spool=Spool(rooms.spool),
-        blobs=Blobs(rooms.blobs),
+        spool=Spool(rooms.spool, locked_by, kept_for=timedelta(days=settings.gateway.retention.spool_days)),
+        blobs=Blobs(rooms.blobs, locked_by),
         paths=PathMap({each.prefix: each.folder for each in settings.gateway.images.values()}),
         chunk_rows=settings.gateway.cycle.chunk_rows,
         pipeline_depth=settings.gateway.cycle.pipeline_depth,
     )
+
+
+def vault(settings: Settings) -> Vault:
+    """Return what writes and reads files that hold personal data."""
+    path = settings.gateway.encryption.key_file
+    return Vault(KeyFile(path) if path is not None else None)
 
 
 def destinations(home: Home, settings: Settings) -> list[Destination]:

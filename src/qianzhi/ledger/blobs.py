@@ -6,19 +6,23 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from qianzhi.errors import OperatorError
-from qianzhi.runtime.files import write_durably
+from qianzhi.runtime.vault import Vault
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Iterator
+    from datetime import datetime
     from pathlib import Path
 
 _PARTS = "*/.*.part"
+_NAME_CHARACTERS = 64  # of a SHA-256 in hexadecimal digits
 
 
 class Blobs:
     """One folder of blobs. The file is whole and durable before any ledger entry names it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, vault: Vault | None = None) -> None:
         self.folder = folder
+        self._vault = vault or Vault()
 
     def path(self, digest: bytes) -> Path:
         """Return where a blob lies or would lie."""
@@ -33,15 +37,15 @@ class Blobs:
         """Store a blob unless it is there already; return its SHA-256. Raises OSError when the disk is full."""
         digest = hashlib.sha256(content).digest()
         path = self.path(digest)
-        if not path.is_file() or path.stat().st_size != len(content):
+        if not path.is_file() or path.stat().st_size not in self._vault.sizes(len(content)):
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_durably(path, content)
+            self._vault.write(path, _name(digest), content)
         return digest
 
     def get(self, digest: bytes) -> bytes:
         """Return a blob. Raises OperatorError when its file is absent or no longer what its name says."""
         try:
-            content = self.path(digest).read_bytes()
+            content = self._vault.read(self.path(digest), _name(digest))
         except FileNotFoundError as error:
             raise self._damaged(digest, "is missing") from error
         if hashlib.sha256(content).digest() != digest:
@@ -62,6 +66,33 @@ class Blobs:
             part.unlink(missing_ok=True)
         return len(parts)
 
+    def remove_unused(self, used: Container[bytes], *, before: datetime) -> int:
+        """Remove what was stored before that instant, unless in use; return how many. Only while nobody stores any."""
+        oldest, removed = before.timestamp(), 0
+        for digest, path in self._files():
+            if digest not in used and path.stat().st_mtime < oldest:
+                path.unlink(missing_ok=True)
+                removed += 1
+        return removed
+
+    def rewrite(self) -> int:
+        """Write anew what is not as the vault writes now; return how many. Each is checked before it is replaced."""
+        rewritten = 0
+        for digest, path in self._files():
+            if not self._vault.is_current(path):
+                self._vault.write(path, _name(digest), self.get(digest))
+                rewritten += 1
+        return rewritten
+
+    def _files(self) -> Iterator[tuple[bytes, Path]]:
+        for path in self.folder.glob("[0-9a-f][0-9a-f]/[0-9a-f]*"):
+            if len(path.name) == _NAME_CHARACTERS:
+                yield bytes.fromhex(path.name), path
+
     @staticmethod
     def _damaged(digest: bytes, what: str) -> OperatorError:
         return OperatorError(f"The blob {digest.hex()[:12]}… {what}.", remedy="Restore the blobs folder from a backup.")
+
+
+def _name(digest: bytes) -> str:
+    return f"blob {digest.hex()}"

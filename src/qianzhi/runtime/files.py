@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import BufferedWriter
     from pathlib import Path
 
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows only
@@ -18,14 +21,21 @@ def write_durably(path: Path, content: bytes) -> None:
 
     Raises OSError (a full disk among others) and then leaves nothing behind. Safe to repeat.
     """
+    with written_durably(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def written_durably(path: Path) -> Iterator[BufferedWriter]:
+    """Yield a file to write in parts; at the end it stands under its name as `write_durably` has it, or not at all."""
     part = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600), "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except OSError:
+    except BaseException:
         part.unlink(missing_ok=True)
         raise
     _flush_folder(path.parent)

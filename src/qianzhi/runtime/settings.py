@@ -214,6 +214,31 @@ class Reminder(Section):
     )
 
 
+class Retention(Section):
+    """[gateway.retention]."""
+
+    archive: bool = setting(True, "Whether old settled rows leave the staging tables for archives.")  # noqa: FBT003 - its default
+    staging_days: int = setting(
+        400,
+        "How old settled rows become in the staging tables at least; they leave by whole months.",
+        unit="days",
+        ge=31,
+    )
+    blob_days: int = setting(400, "How long images stay that no batch on its way names.", unit="days", ge=31)
+    spool_days: int = setting(0, "How long the bytes of settled batches stay.", unit="days", ge=0)
+    log_days: int = setting(200, "How long log files stay that were set aside.", unit="days", ge=31)
+    begin: time = setting(time(4, 0), "When the quiet hours begin, in which all this is done.", unit="HH:MM")
+    end: time = setting(time(6, 30), "When the quiet hours end.", unit="HH:MM")
+
+
+class Encryption(Section):
+    """[gateway.encryption]."""
+
+    key_file: HomePath | None = setting(
+        None, "The key file under which spool, images and personal columns of archives are encrypted; plain without."
+    )
+
+
 class Gateway(Section):
     """[gateway]."""
 
@@ -228,6 +253,8 @@ class Gateway(Section):
     console: Console = section(Console, "What people see of the gateway.")
     link: Link = section(Link, "The line to the destinations.")
     reminder: Reminder = section(Reminder, "The check ahead of the cycle.")
+    retention: Retention = section(Retention, "How long data stays on this machine.")
+    encryption: Encryption = section(Encryption, "Encryption of files in the data directory.")
 
 
 class Intake(Section):
