@@ -42,6 +42,7 @@ def test_whatever_is_written_comes_back(vault: Vault, tmp_path: Path, blocks: li
     path = tmp_path / "file"
     (Vault() if plain else vault).write_blocks(path, NAME, blocks)
     assert vault.read(path, NAME) == b"".join(blocks)
+    assert vault.byte_count(path) == sum(map(len, blocks))
     assert (Vault() if plain else vault).is_current(path)
 
 

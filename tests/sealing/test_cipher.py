@@ -50,6 +50,7 @@ def test_any_border_of_a_chunk_comes_back(size: int, step: int) -> None:
     file = b"".join(cipher.encrypt(blocks, KEY, b"s" * 32, NAME))
     assert file == encrypted(content)
     assert len(file) == cipher.encrypted_size(size)
+    assert cipher.content_size(len(file)) == size
     assert decrypted(file, step=step) == content
 
 

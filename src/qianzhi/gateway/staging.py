@@ -81,7 +81,11 @@ def mapped(raw: pl.DataFrame, dataset: Dataset, maps: Mapping[tuple[str, str], C
 
 
 def count(session: Session, regulator: str, dataset: Dataset) -> int:
-    """Return how many rows are staged."""
-    statement = sql.SQL(_SQL.count).format(table=sql.Identifier(regulator, dataset.name))
+    """Return how many rows were ever staged, archived ones among them."""
+    statement = sql.SQL(_SQL.count).format(
+        table=sql.Identifier(regulator, dataset.name),
+        regulator=sql.Literal(regulator),
+        dataset=sql.Literal(dataset.name),
+    )
     row = session.execute(statement).fetchone()
     return cast("int", row[0]) if row else 0

@@ -7,5 +7,7 @@ SELECT id AS row_id, {columns} FROM {table} WHERE id BETWEEN {first} AND {last} 
 SELECT id AS row_id, {columns} FROM {table} WHERE id = ANY({row_ids}::bigint[]) ORDER BY id
 
 -- name: count
--- How many rows a staging table holds.
-SELECT count(*) FROM {table}
+-- How many rows were ever staged: those that a staging table holds, and those that left it for archives.
+SELECT (SELECT count(*) FROM {table}) + (
+    SELECT coalesce(sum(row_count), 0)::bigint FROM qianzhi.archives
+    WHERE regulator = {regulator} AND dataset = {dataset})

@@ -55,7 +55,7 @@ class Blobs:
     def byte_count(self, digest: bytes) -> int:
         """Return the size of a blob. Raises OperatorError when its file is absent."""
         try:
-            return self.path(digest).stat().st_size
+            return self._vault.byte_count(self.path(digest))
         except FileNotFoundError as error:
             raise self._damaged(digest, "is missing") from error
 

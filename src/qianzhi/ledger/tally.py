@@ -53,7 +53,7 @@ class Tally:
 
 
 def tally(connection: psycopg.Connection, destination: str, staged: dict[str, int]) -> dict[str, Tally]:
-    """Return the tally of each dataset of a destination; `staged` counts its staging tables."""
+    """Return the tally of each dataset of a destination; `staged` counts its rows, archived ones too."""
     lanes = per_dataset(connection, destination)
     return {
         dataset: Tally(

@@ -71,6 +71,17 @@ class Vault:
         return cipher.is_encrypted(head) and cipher.key_id_of(head) == self.keys.newest.key_id
 
     @staticmethod
+    def byte_count(path: Path) -> int:
+        """Return the size of a file's content."""
+        with path.open("rb") as file:
+            head, size = file.read(cipher.HEAD_BYTES), path.stat().st_size
+        return (
+            cipher.content_size(size)
+            if cipher.is_encrypted(head)
+            else size - len(head) + len(cipher.without_mark(head))
+        )
+
+    @staticmethod
     def sizes(byte_count: int) -> tuple[int, int]:
         """Return how large the file of so many bytes mostly is: plain, and encrypted."""
         return byte_count, cipher.encrypted_size(byte_count)

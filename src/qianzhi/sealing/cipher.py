@@ -67,6 +67,12 @@ def encrypted_size(byte_count: int) -> int:
     return HEAD_BYTES + byte_count + chunks * _TAG_BYTES
 
 
+def content_size(byte_count: int) -> int:
+    """Return how much content an encrypted file of so many bytes holds."""
+    chunks = -(-(byte_count - HEAD_BYTES) // (CHUNK_BYTES + _TAG_BYTES))
+    return byte_count - HEAD_BYTES - chunks * _TAG_BYTES
+
+
 def encrypt(blocks: Iterable[bytes], key: bytes, salt: bytes, name: str) -> Iterator[bytes]:
     """Yield the parts of the encrypted file; `salt` must be random and never used twice."""
     head = _MARK + key_id(key) + salt
