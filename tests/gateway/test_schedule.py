@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qianzhi.gateway.schedule import due_cut_off
+from qianzhi.gateway.schedule import due_cut_off, is_quiet
 from qianzhi.specs.model import Schedule
 
 NIGHT = Schedule(cut_off=time(2), cycle=time(3))
@@ -100,3 +100,21 @@ def test_the_cut_offs_worked_through_never_go_back(schedule: Schedule, ticks: li
             assert last is None or due > last
             last = due
         assert due_cut_off(now, schedule, last) is None
+
+
+@pytest.mark.parametrize(
+    ("at", "begin", "end", "quiet"),
+    [
+        (time(4), time(4), time(6, 30), True),
+        (time(6, 29, 59), time(4), time(6, 30), True),
+        (time(6, 30), time(4), time(6, 30), False),
+        (time(3, 59), time(4), time(6, 30), False),
+        (time(23), time(22), time(1), True),
+        (time(0, 59), time(22), time(1), True),
+        (time(1), time(22), time(1), False),
+        (time(12), time(12), time(12), False),
+    ],
+)
+def test_quiet_hours_begin_and_end(at: time, begin: time, end: time, quiet: bool) -> None:
+    """They may go over midnight; the end is no part of them."""
+    assert is_quiet(at, begin, end) is quiet

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qianzhi.cli import account
+from qianzhi.cli import account, archive, key
 from qianzhi.cli.terminal import (
     FAILED,
     DatasetOption,
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The hospital's end: staging tables, checks, upload, receipts.", no_args_is_help=True)
 app.add_typer(account.app, name="account")
+app.add_typer(archive.app, name="archive")
+app.add_typer(key.app, name="key")
 
 _INSTANT = "%Y-%m-%d %H:%M:%S"
 LOOPBACK_HUB = "https://127.0.0.1:8443"  # where `qianzhi hub run` on this machine answers

@@ -13,9 +13,11 @@ from qianzhi.codes.mapping import CodeMap, parse_code_map
 from qianzhi.db.embedded import Cluster
 from qianzhi.db.server import dsn_for, dsn_of_role
 from qianzhi.errors import ConfigurationError, OperatorError
+from qianzhi.gateway.archive import Archivist
 from qianzhi.gateway.backoff import Backoff
 from qianzhi.gateway.destination import Destination, Workplace
 from qianzhi.gateway.images import PathMap
+from qianzhi.gateway.retention import Keeper
 from qianzhi.gateway.spool import Spool
 from qianzhi.ledger.blobs import Blobs
 from qianzhi.runtime.home import End
@@ -129,6 +131,23 @@ def vault(settings: Settings) -> Vault:
     """Return what writes and reads files that hold personal data."""
     path = settings.gateway.encryption.key_file
     return Vault(KeyFile(path) if path is not None else None)
+
+
+def archivist(home: Home, settings: Settings) -> Archivist:
+    """Return what archives old rows."""
+    return Archivist(
+        owner_dsn(home, settings),
+        home.existing(End.GATEWAY).archive,
+        [regulators.regulator(key) for key in served(settings)],
+        vault(settings).keys,
+        staging_days=settings.gateway.retention.staging_days,
+    )
+
+
+def keeper(home: Home, settings: Settings) -> Keeper:
+    """Return what removes what has been here long enough."""
+    log = home.existing(End.GATEWAY).log
+    return Keeper(workplace(home, settings), archivist(home, settings), log, settings.gateway.retention)
 
 
 def destinations(home: Home, settings: Settings) -> list[Destination]:

@@ -6,10 +6,19 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import time
+
     from qianzhi.specs.model import Schedule
 
 DAY = timedelta(days=1)
 AHEAD_MAX = DAY  # a cut-off further ahead was worked through while the clock was wrong
+
+
+def is_quiet(local_time: time, begin: time, end: time) -> bool:
+    """Tell whether a time of day lies in the quiet hours, which may go over midnight; there are none from X to X."""
+    if begin <= end:
+        return begin <= local_time < end
+    return local_time >= begin or local_time < end
 
 
 def due_cut_off(local_now: datetime, schedule: Schedule, last: datetime | None) -> datetime | None:

@@ -47,7 +47,8 @@ def work(home: Home, settings: Settings) -> None:
     memory.calm_collector()
     with StopRequests() as stop:
         site, destinations = assembly.workplace(home, settings), assembly.destinations(home, settings)
-        Worker(site, destinations, settings.gateway.reminder).run(stop)
+        keeper = assembly.keeper(home, settings)
+        Worker(site, destinations, settings.gateway.reminder, keeper).run(stop)
 
 
 def watch_health(home: Home, settings: Settings) -> None:

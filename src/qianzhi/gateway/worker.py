@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from qianzhi.db.server import Session
     from qianzhi.gateway.destination import Destination, Workplace
+    from qianzhi.gateway.retention import Keeper
     from qianzhi.runtime.stopping import StopRequests
 
 log = structlog.stdlib.get_logger()
@@ -34,6 +35,7 @@ NIGHTLY_TICK_SECONDS = 20
 RESUME_TICK_SECONDS = 15
 CARRY_TICK_SECONDS = 15
 REMIND_TICK_SECONDS = 60
+KEEP_TICK_SECONDS = 60  # one archive each at most, so that a cycle or a stop need not wait long
 LISTEN_SECONDS = 5.0  # a notification that was lost with its session costs at most this
 RECOVER_SECONDS = 2.0
 STOP_LOOK_SECONDS = 60.0
@@ -44,11 +46,16 @@ class Worker:
     """Everything that happens at the gateway without anybody asking. Any number of workers may run at once."""
 
     def __init__(
-        self, workplace: Workplace, destinations: Sequence[Destination], reminding: ReminderSettings | None = None
+        self,
+        workplace: Workplace,
+        destinations: Sequence[Destination],
+        reminding: ReminderSettings | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         self._workplace = workplace
         self._destinations = destinations
         self._reminding = reminding or ReminderSettings()
+        self._keeper = keeper
         self._stopping = threading.Event()
 
     def run(self, stop: StopRequests) -> None:
@@ -71,6 +78,8 @@ class Worker:
                     coalesce=True,
                     max_instances=1,
                 )
+        if self._keeper is not None:
+            scheduler.add_job(self._keep, "interval", seconds=KEEP_TICK_SECONDS, coalesce=True, max_instances=1)
         scheduler.start()
         ears = [threading.Thread(target=self._listen, args=(each,), daemon=True) for each in self._destinations]
         for ear in ears:
@@ -128,6 +137,16 @@ class Worker:
     def _owes_images(self, destination: Destination) -> bool:
         with connect(self._workplace.dsn, application="qianzhi worker") as connection:
             return bool(promises.due(connection, destination.name, now=clock.now()))
+
+    def _keep(self) -> None:
+        """Do a step of what is done in quiet hours; whatever goes wrong is told and tried again."""
+        try:
+            if self._keeper is not None:
+                self._keeper.tick(clock.now())
+        except QianzhiError as error:
+            log.warning("gateway:retention:failed", what=error.what, remedy=error.remedy)
+        except Exception:
+            log.exception("gateway:retention:failed")
 
     def _guarded(self, tick: Callable[[Destination], None], destination: Destination) -> None:
         """Run a tick; whatever goes wrong is told and tried again with the next one."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from psycopg import sql
 
 from qianzhi.db import arrow
@@ -150,12 +149,6 @@ def listed(session: psycopg.Connection, *, dataset: str | None = None, archive_i
 def vacuum(session: psycopg.Connection, table: Table) -> None:
     """Give the room of archived rows to new ones. `session` must be in autocommit."""
     session.execute(sql.SQL(_SQL.vacuum).format(table=table.identifier))
-
-
-def audit(session: psycopg.Connection, *, actor: str, event: str, subject: str, detail: Mapping[str, Any]) -> None:
-    """Put on record who did what to an archive."""
-    said = {"actor": actor, "event": event, "subject": subject, "detail": orjson.dumps(detail).decode()}
-    session.execute(_SQL.audit, said)
 
 
 def _fields(archive: Archive) -> dict[str, object]:

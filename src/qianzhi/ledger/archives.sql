@@ -107,8 +107,3 @@ ORDER BY regulator, dataset, month, part
 -- name: vacuum
 -- Make room for new rows where archived ones stood, without ever locking the hospital's inserts out.
 VACUUM (TRUNCATE false) {table}
-
--- name: audit
--- Put on record who did what to an archive.
-INSERT INTO qianzhi.audit (actor, event, subject, detail)
-VALUES (%(actor)s, %(event)s, %(subject)s, %(detail)s::jsonb)

@@ -45,6 +45,11 @@ class Rooms:
         return self.root / "blobs"
 
     @property
+    def archive(self) -> Path:
+        """Old rows in files; made with the first of them."""
+        return self.root / "archive"
+
+    @property
     def log(self) -> Path:
         """Log files."""
         return self.root / "log"

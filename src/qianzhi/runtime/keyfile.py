@@ -86,7 +86,9 @@ class KeyFile:
 
 
 def make(path: Path, *, now: datetime) -> Key:
-    """Make a key file with one version. Raises OperatorError where the file is there already."""
+    """Make a key file with one version. Raises OperatorError where the file is there already, or has no folder."""
+    if not path.parent.is_dir():
+        raise OperatorError(f"There is no folder {path.parent}.", remedy="Make it, or mount the medium it lies on.")
     with _alone(path):
         if path.exists():
             raise OperatorError(

@@ -66,6 +66,16 @@ def configure_logs(
     _log_uncaught()
 
 
+def remove_old_logs(folder: Path, *, before: datetime) -> int:
+    """Remove log files that were set aside and written to last before an instant; return how many."""
+    oldest, removed = before.timestamp(), 0
+    for path in folder.glob("*.log.*"):
+        if path.suffix[1:].isdigit() and path.stat().st_mtime < oldest:
+            path.unlink(missing_ok=True)
+            removed += 1
+    return removed
+
+
 class SharedFile(WatchedFileHandler):
     """A file (mode 0600) that several processes append to, set aside by whichever finds it full."""
 
