@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from qianzhi.runtime.keyfile import KeyFile
 
-GROUP_ROWS_MAX = 50_000
-GROUP_BYTES_MAX = 64 * 2**20  # a group is held in memory while it is written
+GROUP_ROWS_MAX = 20_000
+GROUP_BYTES_MAX = 32 * 2**20  # a group is held in memory while it is written
 READ_ROWS = 5_000
 ROW_ID = "row_id"
 _LABEL = b"qianzhi"
