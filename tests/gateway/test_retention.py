@@ -72,11 +72,15 @@ def test_an_image_stays_until_it_is_sent_and_old(
 def test_an_image_that_another_part_keeps_is_not_removed(
     workplace: Workplace, destination: Destination, ask: psycopg.Connection
 ) -> None:
-    """What is entered in the ledger stays, whoever entered it."""
-    digest = workplace.blobs.put(b"a document")
-    ask.execute("INSERT INTO qianzhi.blobs VALUES (%s, 10, 'application/pdf')", (digest,))
+    """What any table of the ledger names stays, also one that is made later."""
+    digests = [workplace.blobs.put(content) for content in (b"a document", b"another")]
+    ask.execute("INSERT INTO qianzhi.blobs VALUES (%s, 10, 'application/pdf')", (digests[0],))
+    ask.execute("CREATE TABLE qianzhi.later (digest bytea)")
+    ask.execute("INSERT INTO qianzhi.later VALUES (%s), (NULL)", (digests[1],))
     assert clear_blobs(workplace, before=LATER) == 0
-    assert workplace.blobs.holds(digest)
+    ask.execute("DROP TABLE qianzhi.later")
+    assert clear_blobs(workplace, before=LATER) == 1
+    assert [workplace.blobs.holds(each) for each in digests] == [True, False]
 
 
 def test_images_are_left_alone_while_a_cycle_is_at_work(workplace: Workplace, ask: psycopg.Connection) -> None:

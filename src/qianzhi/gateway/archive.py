@@ -13,13 +13,13 @@ import structlog
 from psycopg import IsolationLevel
 
 from qianzhi.db import locks
-from qianzhi.db.account import make_private
 from qianzhi.db.server import connect, translated
 from qianzhi.errors import OperatorError, RetryableError
 from qianzhi.gateway import parquet
 from qianzhi.ledger import archives, batches
 from qianzhi.ledger.archives import Archive, Table
 from qianzhi.runtime import clock
+from qianzhi.runtime.files import make_folder_durably
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -167,8 +167,8 @@ class Archivist:
 
     def _archive(self, session: Session, due: _Due, now: datetime) -> Archive:
         path = self.folder / due.file
-        make_private(self.folder)
-        make_private(path.parent)
+        make_folder_durably(self.folder)
+        make_folder_durably(path.parent)
         self._clear(session, due, path)
         names = _names(session, due)
         rows = archives.rows(session, due.table, due.ids, names, _schema(names))

@@ -12,7 +12,8 @@ from qianzhi import regulators
 from qianzhi.db.server import connect, translated
 from qianzhi.gateway.schedule import is_quiet
 from qianzhi.gateway.seal import blobs_of
-from qianzhi.ledger import batches, lanes, promises
+from qianzhi.ledger import batches, lanes
+from qianzhi.ledger.needs import needed_blobs
 from qianzhi.runtime import clock
 from qianzhi.runtime.logs import remove_old_logs
 from qianzhi.sealing.envelopes import open_envelope
@@ -61,7 +62,7 @@ class Keeper:
 
 def clear_blobs(workplace: Workplace, *, before: datetime) -> int | None:
     """
-    Remove images that were stored before an instant and that no batch on its way, and no promise, needs.
+    Remove images that were stored before an instant and that no batch on its way, no promise and no table needs.
 
     Returns how many, or None where a cycle is at work, which may be about to name one, or where more batches are on
     their way than can be looked at.
@@ -79,7 +80,7 @@ def clear_blobs(workplace: Workplace, *, before: datetime) -> int | None:
 
 def _needed(session: Session, workplace: Workplace) -> set[bytes] | None:
     """Return the blobs that are still to be sent, or None where there are too many batches to say."""
-    needed = promises.needed(session)
+    needed = needed_blobs(session)
     for lane in lanes.every(session):
         waiting = batches.open_batches(session, lane.lane_id)
         if len(waiting) == batches.OPEN_COUNT_MAX:

@@ -1,7 +1,7 @@
 -- name: due
 -- The ids of a dataset's rows that every lane which is not off has settled before an instant, and no lane is still at:
 -- not waiting, held, on the way, quarantined, settled once more later, or archived already. What an unknown state of a
--- batch means is not guessed: its rows stay.
+-- batch means is not guessed: its rows stay. States are compared as text, since scripts of other numbers may add some.
 WITH mine AS (
     SELECT lane_id, mode FROM qianzhi.lanes WHERE regulator = %(regulator)s AND dataset = %(dataset)s
 ), ends AS (
@@ -10,7 +10,7 @@ WITH mine AS (
     WHERE state = 'settled'
     UNION ALL
     SELECT lane_id, settled_at, int8range(row_id, row_id, '[]') FROM qianzhi.outcomes JOIN mine USING (lane_id)
-    WHERE outcome IN ('superseded', 'nothing_to_revoke')
+    WHERE outcome::text IN ('superseded', 'nothing_to_revoke', 'withheld')
 ), settled AS (
     SELECT lane_id, range_agg(one) AS ids FROM ends WHERE settled_at < %(before)s GROUP BY lane_id
 ), common AS (
@@ -25,7 +25,7 @@ WITH mine AS (
     WHERE outcome = 'quarantined'
     UNION ALL
     SELECT one FROM qianzhi.batches JOIN mine USING (lane_id) CROSS JOIN LATERAL unnest(row_ids) AS one
-    WHERE state NOT IN ('settled', 'split')
+    WHERE state::text NOT IN ('settled', 'split')
     UNION ALL
     SELECT one FROM ends WHERE settled_at >= %(before)s
     UNION ALL

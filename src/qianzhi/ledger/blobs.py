@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from qianzhi.errors import OperatorError
+from qianzhi.runtime.files import make_folder_durably
 from qianzhi.runtime.vault import Vault
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class Blobs:
         digest = hashlib.sha256(content).digest()
         path = self.path(digest)
         if not path.is_file() or path.stat().st_size not in self._vault.sizes(len(content)):
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not path.parent.is_dir():
+                make_folder_durably(path.parent)
             self._vault.write(path, _name(digest), content)
         return digest
 

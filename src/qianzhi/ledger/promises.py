@@ -67,11 +67,6 @@ def fail(
     session.execute(_SQL.fail, parameters)
 
 
-def needed(session: psycopg.Connection) -> set[bytes]:
-    """Return the blobs that are still to be sent to a destination, and those that were entered as to be kept."""
-    return {digest for (digest,) in session.execute(_SQL.needed)}
-
-
 def left(session: psycopg.Connection, destination: str) -> Left:
     """Return what is still to be sent."""
     row = session.execute(_SQL.left, {"destination": destination}).fetchone()

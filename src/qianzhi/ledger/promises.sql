@@ -27,12 +27,6 @@ SET attempt_count = attempt_count + 1, trouble = %(trouble)s, next_attempt_at = 
 FROM qianzhi.destinations
 WHERE destinations.destination_id = promised_images.destination_id AND name = %(destination)s AND digest = %(digest)s
 
--- name: needed
--- Images that are promised to a destination and not sent, and blobs that a part of the product keeps for its own use.
-SELECT digest FROM qianzhi.promised_images WHERE sent_at IS NULL
-UNION
-SELECT digest FROM qianzhi.blobs
-
 -- name: left
 -- What is promised to a destination and not sent.
 SELECT count(*), coalesce(sum(byte_count), 0)::bigint, count(trouble)

@@ -41,6 +41,16 @@ def written_durably(path: Path) -> Iterator[BufferedWriter]:
     _flush_folder(path.parent)
 
 
+def make_folder_durably(folder: Path) -> None:
+    """
+    Make a folder (mode 0700) below one that is private, so that files in it are not lost with it in a power cut.
+
+    On Windows it has the access list of the folder that it is in.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _flush_folder(folder.parent)
+
+
 def _flush_folder(folder: Path) -> None:
     # A name is only safe once its folder is flushed; Windows has no such call and needs none.
     if os.name == "nt":
