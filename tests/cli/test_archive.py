@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -60,6 +60,18 @@ def test_the_way_of_rows_into_an_archive_and_out_of_it(settled: Path, tmp_path: 
     assert pl.read_parquet(target)["XM"].to_list() == ["张三"] * 3
     person = ask(settled, "gateway", "status")["destinations"]["hub"]["datasets"]["person"]
     assert (person["staged"], person["accepted"], person["open"]) == (3, 3, 0)
+
+
+def test_the_worker_of_a_gateway_keeps_its_retention(settled: Path) -> None:
+    """What the settings say reaches it; in quiet hours it clears first and archives then."""
+    place = Home(settled)
+    settings = load_settings(place)
+    keeper = assembly.keeper(place, settings)
+    quiet = datetime.combine(clock.local_now().date(), settings.gateway.retention.begin, clock.LOCAL)
+    before = len(ask(settled, "gateway", "archive", "list"))
+    for _ in range(3):
+        keeper.tick(quiet)
+    assert len(ask(settled, "gateway", "archive", "list")) == before
 
 
 def test_an_archive_that_nobody_knows_is_a_mistake_in_the_command(settled: Path) -> None:

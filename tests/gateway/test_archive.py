@@ -11,6 +11,8 @@ from typing import Any, LiteralString
 import polars as pl
 import psycopg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from psycopg import sql
 from tests.gateway.conftest import REGULATOR, Answerer, stage, switch
 
@@ -131,6 +133,15 @@ def test_settled_rows_of_old_months_leave_for_one_file_a_month(house: House, mak
     assert parquet.label_of(files[0]) == (parquet.Label("guangdong", "person", REGULATOR.edition, "2026-08", 1), None)
     assert make().listed() == made
     assert run(make()) == []
+
+
+@given(st.datetimes(datetime(2024, 1, 1), datetime(2029, 1, 1)), st.integers(31, 500))
+def test_what_is_archived_is_as_old_as_it_has_to_be(local_now: datetime, days: int) -> None:
+    """Whatever the day: the newest month that goes ended long enough ago, so the present one is never touched."""
+    now = local_now.replace(tzinfo=clock.LOCAL)
+    ended_at = archive_of._begin(archive_of.month_of(now - timedelta(days=days)))
+    assert timedelta(days=days) <= now - ended_at < timedelta(days=days + 31)
+    assert ended_at.date() <= local_now.date().replace(day=1)
 
 
 def test_tallies_count_archived_rows(house: House, make: Make) -> None:

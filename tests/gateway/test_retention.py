@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from pydantic import ValidationError
 from tests.gateway.conftest import REGULATOR, Answerer, stage
 from tests.gateway.test_porter import stage_staff, submit
 
@@ -134,6 +135,14 @@ def test_archiving_can_be_switched_off(
     for _ in range(3):
         keeper.tick(QUIET)
     assert archivist.listed() == []
+
+
+@pytest.mark.parametrize("name", ["staging_days", "blob_days", "log_days"])
+def test_the_month_that_the_document_asks_for_stays_in_any_case(name: str) -> None:
+    """No setting makes data leave before 31 days."""
+    Retention.model_validate({name: 31})
+    with pytest.raises(ValidationError):
+        Retention.model_validate({name: 30})
 
 
 def test_old_logs_go_and_the_present_one_stays(keeper: Keeper, tmp_path: Path) -> None:

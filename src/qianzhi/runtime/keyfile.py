@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import structlog
 from filelock import FileLock
 
 from qianzhi.errors import OperatorError
@@ -18,6 +19,8 @@ from qianzhi.sealing import cipher
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+log = structlog.stdlib.get_logger()
 
 VERSIONS_MAX = 1_000
 FILE_BYTES_MAX = 1_000_000
@@ -117,6 +120,7 @@ def _add(path: Path, before: tuple[Key, ...], now: datetime) -> Key:
         f"{each.made_at.isoformat()} {each.key_id.hex()} {b64encode(each.secret).decode()}\n" for each in (*before, key)
     )
     write_durably(path, (_HEAD + "".join(lines)).encode())
+    log.info("encryption:key:made", digest=key.key_id.hex(), count=len(before) + 1)
     return key
 
 
