@@ -36,7 +36,7 @@ def test_the_listed_defaults_are_those_that_apply() -> None:
     lines = [
         f"{entry.name.replace('<name>', 'p')} = {entry.default or wanted[entry.name.rpartition('.')[2]]}"
         for entry in every_setting()
-        if entry.default != ""
+        if entry.default != "" or entry.name.endswith(".url")
     ]
     written = Settings.model_validate(tomllib.loads("\n".join(lines)))
 

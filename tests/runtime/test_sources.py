@@ -90,7 +90,16 @@ def test_the_environment_goes_before_the_file(home: Home) -> None:
         ("[gatway]\n", ["gatway in", "did you mean gateway?"]),
         ("[hub.intake]\nx = 1", ["hub.intake.x", "known here are listen, port"]),
         ("[gateway.database]\nport = 70000", ["gateway.database.port", "65535"]),
-        ("[gateway.destinations.p]\nregulator = 'x'", ["gateway.destinations.p.url", "required"]),
+        ("[gateway.destinations.p]\nregulator = 'x'", ["gateway.destinations.p in", "url is required"]),
+        ("[gateway.destinations.p]\nregulator = 'x'\nkind = 'front-machine'", ["machine.dsn is required"]),
+        (
+            "[gateway.destinations.p]\nregulator = 'x'\nurl='https://x'\nmachine.images_prefix='D:/'",
+            ["machine.images_folder and", "together"],
+        ),
+        (
+            "[gateway.destinations.p]\nregulator = 'x'\nurl='https://x'\nmachine.table='{table}'",
+            ["gateway.destinations.p.machine.table", "{dataset}"],
+        ),
         ("[gateway.destinations.BAD]\nregulator='x'\nurl='https://x'", ["gateway.destinations.BAD", "small letters"]),
         ("[gateway.destinations.p]\nregulator='x'\nurl='http://x'", ["gateway.destinations.p.url", "https://"]),
         ("hub = 3", ["hub in", "a section"]),

@@ -1,4 +1,4 @@
-"""Files that outlive a crash and that only their owner reads."""
+"""Files that outlive a crash, and that only their owner reads unless somebody else must."""
 
 from __future__ import annotations
 
@@ -13,27 +13,31 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows only
+PRIVATE = 0o600
+SHARED = 0o644  # for the accounts of other software on the machine; on Windows the folder's own rights say it
 
 
-def write_durably(path: Path, content: bytes) -> None:
+def write_durably(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
     """
-    Write a file (mode 0600); whoever opens it, also after a crash, sees the old content or the new, never a part.
+    Write a file; whoever opens it, also after a crash, sees the old content or the new, never a part.
 
     Raises OSError (a full disk among others) and then leaves nothing behind. Safe to repeat.
     """
-    with written_durably(path) as file:
+    with written_durably(path, mode=mode) as file:
         file.write(content)
 
 
 @contextmanager
-def written_durably(path: Path) -> Iterator[BufferedWriter]:
+def written_durably(path: Path, *, mode: int = PRIVATE) -> Iterator[BufferedWriter]:
     """Yield a file to write in parts; at the end it stands under its name as `write_durably` has it, or not at all."""
     part = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600), "wb") as file:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, PRIVATE), "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        if mode != PRIVATE:
+            part.chmod(mode)
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)

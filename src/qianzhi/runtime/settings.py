@@ -93,6 +93,7 @@ class DestinationKind(StrEnum):
     """What stands at the other end of a delivery."""
 
     HUB = "hub"
+    FRONT_MACHINE = "front-machine"  # an official one: its PostgreSQL and its image folder
 
 
 class GatewayDatabase(Section):
@@ -109,18 +110,50 @@ class HubDatabase(GatewayDatabase):
     port: int = setting(5433, "Where the embedded PostgreSQL listens.", unit="TCP port", ge=1, le=65535)
 
 
+def _table_name(text: str) -> str:
+    if set("{}") & set(text.replace("{dataset}", "")):
+        raise ValueError("only {dataset} may stand in braces")
+    return text
+
+
+class FrontMachine(Section):
+    """[gateway.destinations.<name>.machine]."""
+
+    dsn: Dsn | None = setting(None, "The official PostgreSQL: host, port, database, user; its password by passfile=.")
+    table_schema: str = setting("public", "The schema in which the official tables stand.")
+    table: Annotated[str, AfterValidator(_table_name)] = setting(
+        "{dataset}", "How the official tables are named; {dataset} stands for the dataset's name."
+    )
+    images_folder: HomePath | None = setting(None, "The agreed image folder, as this machine sees it.")
+    images_prefix: str | None = setting(None, "The same folder, as the official machine sees it.")
+    results_profile: HomePath | None = setting(
+        None, "Headings of the official console's exports, instead of those that come with the regulator."
+    )
+
+
 class Destination(Section):
     """[gateway.destinations.<name>]."""
 
     regulator: str = setting(..., "The key of the regulator whose datasets go there.")
     kind: DestinationKind = setting(DestinationKind.HUB, "What stands at the other end.")
-    url: Url = setting(..., "Its address, beginning with https://.")
+    url: Url | None = setting(None, "The address of a hub, beginning with https://.")
     institution: str | None = setting(None, "The institution's code there, when it is not that of [gateway].")
     credential_file: HomePath | None = setting(None, "The file that holds the secret to sign in with.")
     ca_file: HomePath | None = setting(None, "The certificate authority to trust there, besides the machine's own.")
     submit: Submitted = setting("all", 'The datasets that are submitted: "all" or their names.')
     realtime: tuple[str, ...] = setting((), "The datasets that are submitted as they arrive, not only in the cycle.")
     enabled: bool = setting(True, "Whether anything is submitted there.")  # noqa: FBT003 - its default
+    machine: FrontMachine = section(FrontMachine, "The official front machine, where kind says so.")
+
+    @model_validator(mode="after")
+    def _addressed(self) -> Destination:
+        if self.kind is DestinationKind.HUB and self.url is None:
+            raise ValueError("url is required for a hub")
+        if self.kind is DestinationKind.FRONT_MACHINE and self.machine.dsn is None:
+            raise ValueError("machine.dsn is required for a front machine")
+        if (self.machine.images_folder is None) != (self.machine.images_prefix is None):
+            raise ValueError("machine.images_folder and machine.images_prefix are set together")
+        return self
 
 
 class ImageFolder(Section):
