@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
 VERSION_MIN = 14
+VERSION_ELSEWHERE_MIN = 10  # of a server that is not ours: what the driver speaks
 TIME_ZONE = "Asia/Shanghai"
 LOCK_TIMEOUT_SECONDS = 30.0
 WAIT_SECONDS = 60.0
@@ -97,19 +98,21 @@ def connect(
     lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
     statement_timeout_seconds: float | None = None,
     wait_seconds: float = WAIT_SECONDS,
+    is_ours: bool = True,
 ) -> Session:
     """
     Open a session, waiting up to `wait_seconds` for a server that starts, recovers or cannot be reached.
 
     Raises RetryableError when the wait was in vain; ConfigurationError when the server answers but lets us not in,
-    or is older than PostgreSQL 14.
+    or is older than PostgreSQL 14 (10 where it `is_ours` not: then nothing is asked of its planner either).
     """
-    complete = _with_settings(dsn, application, lock_timeout_seconds, statement_timeout_seconds)
+    complete = _with_settings(dsn, application, lock_timeout_seconds, statement_timeout_seconds, is_ours=is_ours)
+    version_min = VERSION_MIN if is_ours else VERSION_ELSEWHERE_MIN
     deadline = time.monotonic() + wait_seconds
     pause = _PAUSE_SECONDS_MIN
     while True:
         try:
-            return _require_version(psycopg.connect(complete, autocommit=autocommit))
+            return _require_version(psycopg.connect(complete, autocommit=autocommit), version_min)
         except psycopg.OperationalError as error:
             judged = _judge_refusal(dsn, error)
         if not isinstance(judged, RetryableError) or time.monotonic() + pause > deadline:
@@ -171,16 +174,21 @@ def translate(error: psycopg.Error, what: str) -> QianzhiError:
 
 
 def _with_settings(
-    dsn: str, application: str, lock_timeout_seconds: float, statement_timeout_seconds: float | None
+    dsn: str,
+    application: str,
+    lock_timeout_seconds: float,
+    statement_timeout_seconds: float | None,
+    *,
+    is_ours: bool = True,
 ) -> str:
     settings = {
         "TimeZone": TIME_ZONE,
         "DateStyle": "ISO",
         "lock_timeout": f"{lock_timeout_seconds * 1000:.0f}",
-        # Looking up ten thousand keys seems so dear to the planner that it would start workers or compile for it.
-        "max_parallel_workers_per_gather": "0",
-        "jit": "off",
     }
+    if is_ours:
+        # Looking up ten thousand keys seems so dear to the planner that it would start workers or compile for it.
+        settings |= {"max_parallel_workers_per_gather": "0", "jit": "off"}
     if statement_timeout_seconds is not None:
         settings["statement_timeout"] = f"{statement_timeout_seconds * 1000:.0f}"
     given = conninfo_to_dict(dsn)
@@ -212,11 +220,11 @@ def _judge_refusal(dsn: str, error: psycopg.OperationalError) -> QianzhiError:
     return RetryableError(f"PostgreSQL at {place} {state}.", remedy="It is tried again; see that it runs.")
 
 
-def _require_version(connection: Session) -> Session:
+def _require_version(connection: Session, version_min: int) -> Session:
     major = connection.info.server_version // 10_000
-    if major < VERSION_MIN:
+    if major < version_min:
         connection.close()
         raise ConfigurationError(
-            f"The server is PostgreSQL {major}.", remedy=f"Use PostgreSQL {VERSION_MIN} or newer, or the embedded one."
+            f"The server is PostgreSQL {major}.", remedy=f"Use PostgreSQL {version_min} or newer, or the embedded one."
         )
     return connection
