@@ -28,8 +28,9 @@ OPEN_COUNT_MAX = 1_000  # open batches looked at in one go; the rest come up whe
 class BatchState(StrEnum):
     """What is known of a batch. A retry is an attempt, not a state."""
 
-    SEALED = "sealed"  # members and bytes are fixed, no receipt yet
-    SETTLED = "settled"  # the receipt is in and its verdicts are recorded
+    SEALED = "sealed"  # members and bytes are fixed, nobody has answered yet
+    DELIVERED = "delivered"  # the destination has the rows and has not said anything of all of them
+    SETTLED = "settled"  # every row has its verdict on record
     SPLIT = "split"  # went on in smaller batches
     REFUSED = "refused"  # a single row that the destination refuses as such: quarantined
 
@@ -41,6 +42,7 @@ class RowOutcome(StrEnum):
     SUPERSEDED = "superseded"  # a later row of its key took its place while it was held
     NOTHING_TO_REVOKE = "nothing_to_revoke"  # it revokes what was never accepted; nothing was sent
     QUARANTINED = "quarantined"  # cannot be delivered; an operator must look
+    WITHHELD = "withheld"  # has an error, and the destination takes only rows without one
 
 
 class CycleKind(StrEnum):
@@ -168,7 +170,7 @@ def add_outcomes(
     lane_id: int,
     row_ids: pl.Series,
     outcome: RowOutcome,
-    batch_id: UUID | None = None,
+    batch_id: UUID | str | None = None,
 ) -> None:
     """Record the end of rows that are not accepted."""
     if row_ids.len():

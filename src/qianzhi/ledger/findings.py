@@ -1,4 +1,4 @@
-"""Findings on record at the gateway: its own, and those the destination's receipts bring."""
+"""Findings on record at the gateway: its own, and those the destination's receipts or console bring."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _SQL = load("qianzhi.ledger", "findings.sql")
 
-Origin = Literal["gateway", "hub"]
+Origin = Literal["gateway", "hub", "official"]
 LISTED = pl.Schema(
     [("dataset", pl.String), *SCHEMA.items(), ("origin", pl.String), ("found_at", pl.Datetime("us", "UTC"))]
 )
@@ -92,7 +92,8 @@ def listed(
     """
     Return findings and held rows of a destination, columns of LISTED.
 
-    With `open_only`, without those of rows whose record was put right since: a later row of it is accepted.
+    With `open_only`, without those of rows whose record was put right since: a later row of it is accepted, or
+    delivered to where nobody has spoken of it yet.
     """
     parameters = {
         "destination": destination,

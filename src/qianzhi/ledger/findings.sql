@@ -7,7 +7,8 @@ JOIN qianzhi.findings AS f
 WHERE b.batch_id = %(batch_id)s
 
 -- name: listed
--- Findings on record, and what held rows wait for. A finding is open until a later row of its record is accepted.
+-- Findings on record, and what held rows wait for. A finding is open until a later row of its record is
+-- accepted, or delivered to where nobody has spoken of it yet.
 SELECT lanes.dataset, f.row_id, f.code, f.class, f.field, f.value, f.detail, f.severity, f.origin::text, f.found_at
 FROM qianzhi.findings AS f
 JOIN qianzhi.lanes USING (lane_id)

@@ -18,6 +18,7 @@ _SQL = load("qianzhi.ledger", "tally.sql")
 
 TROUBLES_MAX = 100
 PUBLIC = ("staged", "submitted", "accepted", "rejected", "held")
+DELIVERED = "delivered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,9 @@ class Tally:
     """
     Where the rows of one dataset are.
 
-    Every staged row is accepted, rejected, held, or still open (waiting to be taken or on the way). Rejected are
-    those the regulator refused, which are submitted - accepted, and those that ended here and were never sent;
-    `ended_here` counts the latter once more.
+    Every staged row is accepted, rejected, held, delivered (to where nobody has said anything of it yet), or still
+    open (waiting to be taken or on the way). Rejected are those the regulator refused, which are submitted - accepted
+    - delivered, and those that ended here and were never sent; `ended_here` counts the latter once more.
     """
 
     staged: int
@@ -35,17 +36,23 @@ class Tally:
     accepted: int
     rejected: int
     held: int
-    ended_here: int  # superseded, nothing to revoke, or quarantined
+    ended_here: int  # superseded, nothing to revoke, quarantined, or withheld
     open: int
+    delivered: int = 0
 
     @property
     def is_accounted_for(self) -> bool:
         """Whether no row is open and none is unexplained."""
-        return self.open == 0 and self.staged == self.accepted + self.rejected + self.held
+        return self.open == 0 and self.staged == self.accepted + self.rejected + self.held + self.delivered
 
     def as_json(self) -> dict[str, int]:
-        """Return the public form, of which the rest follows: what is not accounted for is open."""
-        return {name: getattr(self, name) for name in PUBLIC}
+        """
+        Return the public form, of which the rest follows: what is not accounted for is open.
+
+        `delivered` stands in it where there are such rows: a hub answers every one.
+        """
+        told = {name: getattr(self, name) for name in PUBLIC}
+        return {**told, DELIVERED: self.delivered} if self.delivered else told
 
     def in_full(self) -> dict[str, int]:
         """Return what follows too."""
@@ -64,6 +71,7 @@ def tally(connection: psycopg.Connection, destination: str, staged: dict[str, in
             held=lanes[dataset]["held"],
             ended_here=lanes[dataset]["ended_here"],
             open=lanes[dataset]["waiting"] + lanes[dataset]["on_the_way"],
+            delivered=lanes[dataset][DELIVERED],
         )
         for dataset, count in staged.items()
         if dataset in lanes
@@ -81,11 +89,18 @@ def per_dataset(connection: psycopg.Connection, destination: str) -> dict[str, d
 
 
 def days(connection: psycopg.Connection, destination: str, *, since: datetime) -> list[dict[str, Any]]:
-    """Return the upload log: day, dataset, submitted, accepted and rejected rows."""
+    """Return the upload log: day, dataset, submitted, accepted, rejected and delivered rows."""
     rows = connection.execute(_SQL.per_day, {"destination": destination, "since": since})
     return [
-        {"day": day, "dataset": dataset, "submitted": submitted, "accepted": accepted, "rejected": rejected}
-        for day, dataset, submitted, accepted, rejected in rows
+        {
+            "day": day,
+            "dataset": dataset,
+            "submitted": submitted,
+            "accepted": accepted,
+            "rejected": rejected,
+            DELIVERED: delivered,
+        }
+        for day, dataset, submitted, accepted, rejected, delivered in rows
     ]
 
 

@@ -1,9 +1,11 @@
 -- name: per_lane
 -- What became of the rows of each lane of a destination, by dataset.
 SELECT lanes.dataset,
-    coalesce(sum(batches.row_count) FILTER (WHERE batches.state = 'settled'), 0)::bigint AS submitted,
+    coalesce(sum(batches.row_count) FILTER (WHERE batches.state IN ('settled', 'delivered')), 0)::bigint AS submitted,
     coalesce(sum(batches.accepted_count), 0)::bigint AS accepted,
     coalesce(sum(batches.rejected_count), 0)::bigint AS rejected,
+    coalesce(sum(batches.row_count - batches.accepted_count - batches.rejected_count)
+        FILTER (WHERE batches.state = 'delivered'), 0)::bigint AS delivered,
     coalesce(sum(batches.row_count) FILTER (WHERE batches.state = 'sealed'), 0)::bigint AS on_the_way,
     (SELECT count(*) FROM qianzhi.held WHERE held.lane_id = lanes.lane_id) AS held,
     (SELECT count(*) FROM qianzhi.arrived WHERE arrived.lane_id = lanes.lane_id) AS waiting,
@@ -17,13 +19,16 @@ WHERE destinations.name = %(destination)s
 GROUP BY lanes.lane_id, lanes.dataset
 
 -- name: per_day
--- The upload log: what each dataset submitted on each day.
-SELECT (batches.settled_at AT TIME ZONE 'Asia/Shanghai')::date AS settled_on, lanes.dataset,
-    sum(batches.row_count)::bigint, sum(batches.accepted_count)::bigint, sum(batches.rejected_count)::bigint
+-- The upload log: what each dataset submitted on each day, and what is known of it by now.
+SELECT (coalesce(batches.delivered_at, batches.settled_at) AT TIME ZONE 'Asia/Shanghai')::date AS submitted_on,
+    lanes.dataset,
+    sum(batches.row_count)::bigint, sum(batches.accepted_count)::bigint, sum(batches.rejected_count)::bigint,
+    sum(batches.row_count - batches.accepted_count - batches.rejected_count)::bigint
 FROM qianzhi.batches
 JOIN qianzhi.lanes USING (lane_id)
 JOIN qianzhi.destinations USING (destination_id)
-WHERE destinations.name = %(destination)s AND batches.state = 'settled' AND batches.settled_at >= %(since)s
+WHERE destinations.name = %(destination)s AND batches.state IN ('settled', 'delivered')
+  AND coalesce(batches.delivered_at, batches.settled_at) >= %(since)s
 GROUP BY 1, 2
 ORDER BY 1, 2
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from qianzhi.sealing.envelopes import Envelope, Manifest
+    from qianzhi.sealing.notes import DeliveryNote
     from qianzhi.sealing.receipts import Receipt
     from qianzhi.specs.model import Regulator
 
@@ -28,9 +29,9 @@ class Door(Protocol):
     def encode(self, manifest: Manifest, rows: pl.DataFrame) -> bytes:
         """Return the bytes that are committed before the first attempt and sent unchanged ever after. Pure."""
 
-    def send(self, manifest: Manifest, sealed: bytes) -> tuple[Receipt, bytes]:
+    def send(self, manifest: Manifest, sealed: bytes) -> tuple[Receipt, bytes] | DeliveryNote:
         """
-        Deliver one batch and return the receipt, read and as it came.
+        Deliver one batch and return the receipt, read and as it came; a note where the destination gives no receipt.
 
         May block up to the destination's timeout. Safe to repeat: the batch id is the idempotency key.
         Raises RetryableError when no answer was read, SenderError when the destination refuses this batch as

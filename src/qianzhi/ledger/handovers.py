@@ -1,0 +1,64 @@
+"""Handovers: transactions of an official front machine, known here before they are committed there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qianzhi.db.queries import load
+from qianzhi.ledger.batches import ranges_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    import polars as pl
+    import psycopg
+
+_SQL = load("qianzhi.ledger", "handovers.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A transaction of another server."""
+
+    system: int | None  # which server, where it says so
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """One transaction over there, and the numbers that its rows got."""
+
+    handed_at: datetime
+    transaction: Transaction
+    remote_ids: list[int]  # ascending
+    is_there: bool | None  # as an operator said, where the server no longer knew
+
+
+def note(
+    session: psycopg.Connection, batch_id: UUID, transaction: Transaction, remote_ids: pl.Series, *, now: datetime
+) -> None:
+    """Put a transaction on record that is about to be committed over there. The caller commits first."""
+    parameters = {
+        "batch_id": batch_id,
+        "handed_at": now,
+        "remote_system": transaction.system,
+        "remote_transaction": transaction.number,
+        "remote_ids": ranges_of(remote_ids),
+    }
+    session.execute(_SQL.note, parameters)
+
+
+def last(session: psycopg.Connection, batch_id: UUID) -> Handover | None:
+    """Return the newest handover of a batch; any before it came to nothing."""
+    row = session.execute(_SQL.last, {"batch_id": batch_id}).fetchone()
+    if row is None:
+        return None
+    handed_at, system, number, remote_ids, is_there = row
+    return Handover(handed_at, Transaction(system, number), remote_ids, is_there)
+
+
+def decide(session: psycopg.Connection, batch_id: UUID, *, is_there: bool) -> bool:
+    """Record what an operator says of the newest handover of a sealed batch; return False when there is none."""
+    return session.execute(_SQL.decide, {"batch_id": batch_id, "is_there": is_there}).rowcount == 1

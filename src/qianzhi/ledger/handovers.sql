@@ -1,0 +1,22 @@
+-- name: note
+-- A transaction that is about to be committed over there.
+INSERT INTO qianzhi.handovers (batch_id, handed_at, remote_system, remote_transaction, remote_ids)
+VALUES (%(batch_id)s, %(handed_at)s, %(remote_system)s, %(remote_transaction)s, %(remote_ids)s::int8multirange)
+
+-- name: last
+-- The newest transaction of a batch, and the numbers of its rows one by one.
+SELECT handed_at, remote_system, remote_transaction,
+    ARRAY(SELECT remote_id FROM unnest(remote_ids) AS one,
+          generate_series(lower(one), upper(one) - 1) AS remote_id ORDER BY remote_id),
+    is_there
+FROM qianzhi.handovers
+WHERE batch_id = %(batch_id)s
+ORDER BY handover_id DESC
+LIMIT 1
+
+-- name: decide
+-- What an operator found out of the newest transaction of a batch that nobody has answered yet.
+UPDATE qianzhi.handovers SET is_there = %(is_there)s
+WHERE handover_id = (
+    SELECT handover_id FROM qianzhi.handovers JOIN qianzhi.batches USING (batch_id)
+    WHERE batch_id = %(batch_id)s AND state = 'sealed' ORDER BY handover_id DESC LIMIT 1)
