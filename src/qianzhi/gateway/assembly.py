@@ -17,11 +17,15 @@ from qianzhi.gateway.archive import Archivist
 from qianzhi.gateway.backoff import Backoff
 from qianzhi.gateway.destination import Destination, Workplace
 from qianzhi.gateway.images import PathMap
+from qianzhi.gateway.official.door import FrontDoor, LedgerJournal, Machine
+from qianzhi.gateway.official.folder import Folder
+from qianzhi.gateway.official.tables import Place
 from qianzhi.gateway.retention import Keeper
 from qianzhi.gateway.spool import Spool
 from qianzhi.ledger.blobs import Blobs
 from qianzhi.runtime.home import End
 from qianzhi.runtime.keyfile import KeyFile
+from qianzhi.runtime.settings import DestinationKind
 from qianzhi.runtime.vault import Vault
 from qianzhi.specs.model import Schedule
 
@@ -173,17 +177,35 @@ def destination(home: Home, settings: Settings, name: str | None) -> Destination
 def _destination(home: Home, settings: Settings, name: str, said: settings_of.Destination) -> Destination:
     regulator = regulators.regulator(said.regulator)
     retry, cycle = settings.gateway.retry, settings.gateway.cycle
+    is_front = said.kind is DestinationKind.FRONT_MACHINE
     return Destination(
         name=name,
         regulator=regulator,
         institution=said.institution or settings.gateway.institution,
-        open_door=_opener(regulator, said, name),
+        open_door=_front_opener(home, settings, regulator, said) if is_front else _opener(regulator, said, name),
         maps=_maps(home.end(End.GATEWAY), regulator),
         schedule=Schedule(
             cut_off=cycle.cut_off or regulator.schedule.cut_off, cycle=cycle.at or regulator.schedule.cycle
         ),
         backoff=Backoff(retry.first_seconds, retry.max_seconds),
+        withholds_errors=is_front,
     )
+
+
+def _front_opener(
+    home: Home, settings: Settings, regulator: Regulator, said: settings_of.Destination
+) -> Callable[[], Door]:
+    machine = front_machine(said)
+    return lambda: FrontDoor(machine, regulator, LedgerJournal(owner_dsn(home, settings)))
+
+
+def front_machine(said: settings_of.Destination) -> Machine:
+    """Return the official machine that a destination's settings describe."""
+    told = said.machine
+    folder = None
+    if told.images_folder is not None and told.images_prefix is not None:
+        folder = Folder(told.images_folder, told.images_prefix)
+    return Machine(told.dsn or "", Place(told.table_schema, told.table), folder)
 
 
 def _opener(regulator: Regulator, said: settings_of.Destination, name: str) -> Callable[[], Door]:

@@ -1,4 +1,4 @@
-"""Delivery: a sealed batch through the destination's door, until there is a receipt or a reason to stop."""
+"""Delivery: a sealed batch through the destination's door, until it is answered or there is a reason to stop."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from qianzhi.checks.parse import parse, said
 from qianzhi.checks.state import changes_of
 from qianzhi.errors import OperatorError, RetryableError, SenderError
 from qianzhi.gateway.seal import Sealed, blobs_of
-from qianzhi.gateway.settle import settle
+from qianzhi.gateway.settle import settle, settle_delivery
 from qianzhi.ledger import batches, findings
 from qianzhi.ledger.batches import BatchState, RowOutcome
 from qianzhi.runtime import clock
 from qianzhi.sealing.envelopes import open_envelope
 from qianzhi.sealing.images import media_type
+from qianzhi.sealing.notes import DeliveryNote
 from qianzhi.specs.model import ErrorClass, RuleKind, Severity
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Courier:
 
     def deliver(self, sealed: Sealed, sealer: Sealer) -> Delivery:
         """
-        Send a batch until its receipt is recorded, it is split, or its next attempt lies in the future.
+        Send a batch until its answer is recorded, it is split, or its next attempt lies in the future.
 
         Every way out leaves the ledger saying how to go on; a crash at any point only repeats the send.
         """
@@ -107,20 +108,24 @@ class Courier:
             for digest in sealed.blobs:
                 content = self._workplace.blobs.get(digest)
                 self.door.offer(digest, media_type(content), content)
-        receipt, document = self.door.send(sealed.manifest, sealed.content)
+        answer = self.door.send(sealed.manifest, sealed.content)
         batches.note_attempt(
             self._connection,
             sealed.batch.batch_id,
             attempted_at=begun_at,
             took_seconds=clock.monotonic() - begun,
-            outcome="receipt",
+            outcome="delivered" if isinstance(answer, DeliveryNote) else "receipt",
         )
+        keeps_states = RuleKind.STATE in self._destination.kinds
+        if isinstance(answer, DeliveryNote):
+            return settle_delivery(self._connection, sealed, answer, keeps_states=keeps_states)
+        receipt, document = answer
         return settle(
             self._connection,
             sealed,
             receipt,
             document,
-            keeps_states=RuleKind.STATE in self._destination.kinds,
+            keeps_states=keeps_states,
             promised=self._promised(sealed, receipt),
             now=clock.now(),
         )

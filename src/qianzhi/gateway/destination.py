@@ -32,6 +32,7 @@ class Destination:
     schedule: Schedule
     maps: Mapping[tuple[str, str], CodeMap] = field(default_factory=dict)  # by dataset and field
     kinds: frozenset[RuleKind] = ALL_KINDS  # fewer for rehearsals and benchmarks only
+    withholds_errors: bool = False  # rows that our checks reject stay here, instead of being sent for their verdict
     backoff: Backoff = field(default_factory=Backoff)
 
 

@@ -140,7 +140,7 @@ class Sealer:
         if taken.height == span.limit:
             self._reader.read_ahead(errand, after=last_id, cut_off=cycle.cut_off, leave=span.leave, limit=span.limit)
         judged = self._judge(cycle, checked, in_flight)
-        self._place(judged.triage, taken)
+        self._place(judged, taken)
         sealed = self._seal(judged, cycle, door)
         self._record(judged, sealed, now=now)
         self._session.commit()
@@ -154,14 +154,15 @@ class Sealer:
         raw = checked.raw
         carried, image_findings = carry(raw, self.dataset, self._workplace.blobs, self._workplace.paths)
         found = findings_of.concat([checked.findings, image_findings])
+        rejected, withholds = findings_of.rejecting(found), self._destination.withholds_errors
         if RuleKind.STATE not in self._destination.kinds:
             rows = raw.select("row_id")
-            return _Judged(carried, rows, found, everything_goes(rows))
+            return _Judged(carried, rows, found, everything_goes(rows, rejected if withholds else rejected.clear()))
         texts = said(raw, checked.typed)
         rows = changes_of(texts, checked.typed, self.dataset)
         parents = tuple(self._pointed_at(checked, texts, cycle.as_of))
         around = self._surroundings(rows, in_flight, parents)
-        decided = triage(rows, findings_of.rejecting(found), around, self.dataset)
+        decided = triage(rows, rejected, around, self.dataset, withholds=withholds)
         return _Judged(carried, rows, findings_of.concat([found, decided.findings]), decided)
 
     def _surroundings(self, rows: pl.DataFrame, in_flight: pl.DataFrame, parents: tuple[Parents, ...]) -> Surroundings:
@@ -196,15 +197,24 @@ class Sealer:
             self._accepted[lane_id] = pl.concat([kept, states.filter("live").select(KEY)])
         return Parents(reference, lane_id, unknown, states)
 
-    def _place(self, decided: Triage, taken: pl.DataFrame) -> None:
+    def _place(self, judged: _Judged, taken: pl.DataFrame) -> None:
         """Give every row that does not go its place in the ledger."""
-        lane_id, session = self.lane.lane_id, self._session
+        lane_id, session, decided = self.lane.lane_id, self._session, judged.triage
         arrivals.put(session, lane_id, taken.join(decided.deferred.to_frame(), on="row_id", how="semi"))
         # A row that another worker let go meanwhile is on its way again, and will get the regulator's word.
         superseded = held.drop(session, lane_id, decided.superseded)
         batches.add_outcomes(session, lane_id, superseded, RowOutcome.SUPERSEDED)
         batches.add_outcomes(session, lane_id, decided.nothing_to_revoke, RowOutcome.NOTHING_TO_REVOKE)
         held.hold(session, lane_id, decided.waiting.join(taken, on="row_id"))
+        if decided.withheld.len():
+            batches.add_outcomes(session, lane_id, decided.withheld, RowOutcome.WITHHELD)
+            self._let_go_behind(judged.rows, decided.withheld)
+
+    def _let_go_behind(self, rows: pl.DataFrame, withheld: pl.Series) -> None:
+        """Let go what came to stand behind a held row of its key that has now turned out to have an error."""
+        if KEY[0] in rows.columns:
+            ended = rows.filter(pl.col("row_id").is_in(withheld.implode()) & pl.col("operation").is_not_null())
+            held.release(self._session, self.lane.lane_id, ended.select(*KEY, live=pl.lit(value=False)))
 
     def _seal(self, judged: _Judged, cycle: Cycle, door: Door) -> Sealed | None:
         going, promoted = judged.triage.go, judged.triage.promoted

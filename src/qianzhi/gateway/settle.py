@@ -1,4 +1,4 @@
-"""Settling: what a receipt says becomes the state of every row of its batch, in one transaction."""
+"""Settling: what a receipt or a delivery note says becomes the state of every row of its batch, in one transaction."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import polars as pl
 
 from qianzhi.checks.state import REVOKE
 from qianzhi.errors import OperatorError
-from qianzhi.ledger import batches, findings, held, keys, promises
+from qianzhi.ledger import batches, deliveries, findings, held, keys, promises
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from qianzhi.db.server import Session
     from qianzhi.gateway.seal import Sealed
+    from qianzhi.sealing.notes import DeliveryNote
     from qianzhi.sealing.receipts import Receipt
 
 
@@ -44,12 +45,30 @@ def settle(
         findings.record_receipt(connection, batch, receipt.findings, rows=sealed.rows, now=now)
         promises.add(connection, batch.lane_id, promised, now=now)
         if keeps_states:
-            settled = settled_states(sealed.rows, receipt.rejected)
-            accepted = settled.filter("accepted").select(*keys.KEY_STATE.names())
-            keys.settle_states(connection, batch.lane_id, accepted)
-            released = held.release(connection, batch.lane_id, settled)
+            released = _let_follow(connection, batch.lane_id, settled_states(sealed.rows, receipt.rejected))
     connection.commit()
     return released
+
+
+def settle_delivery(connection: Session, sealed: Sealed, note: DeliveryNote, *, keeps_states: bool) -> int:
+    """
+    Record a delivery note and commit; return how many held rows it released.
+
+    Nothing is accepted by that. But what is there is good enough for what waits for it: the destination asks for the
+    parent to be pushed before the child, and says much later whether it took it. Safe to repeat.
+    """
+    released = 0
+    if deliveries.deliver(connection, sealed.batch, note, sealed.rows) and keeps_states:
+        nothing = pl.Series("row_id", [], dtype=pl.Int64)
+        released = _let_follow(connection, sealed.batch.lane_id, settled_states(sealed.rows, nothing))
+    connection.commit()
+    return released
+
+
+def _let_follow(connection: Session, lane_id: int, settled: pl.DataFrame) -> int:
+    """Put key states in force, and let go what waited for them; return how many rows that are."""
+    keys.settle_states(connection, lane_id, settled.filter("accepted").select(*keys.KEY_STATE.names()))
+    return held.release(connection, lane_id, settled)
 
 
 def _require_own_rows(sealed: Sealed, receipt: Receipt) -> None:

@@ -59,7 +59,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Triage:
-    """Every row of the chunk stands in exactly one of go, waiting, nothing_to_revoke and deferred."""
+    """Every row of the chunk stands in exactly one of go, waiting, nothing_to_revoke, deferred and withheld."""
 
     go: pl.Series
     promoted: pl.Series  # of `go`: modifications of what was never accepted, which go as new
@@ -67,15 +67,18 @@ class Triage:
     nothing_to_revoke: pl.Series
     deferred: pl.Series  # come again when the row of their key before them is settled
     superseded: pl.Series  # held rows whose place one of `go` or `waiting` takes
+    withheld: pl.Series  # have an error, and the destination takes only rows without one
     findings: pl.DataFrame
 
 
-def triage(rows: pl.DataFrame, rejected: pl.Series, around: Surroundings, dataset: Dataset) -> Triage:
+def triage(
+    rows: pl.DataFrame, rejected: pl.Series, around: Surroundings, dataset: Dataset, *, withholds: bool = False
+) -> Triage:
     """
     Decide for each row (columns of `state.changes_of`).
 
     `rejected` are rows with an error already: they go as they are, so that the regulator's verdict names every
-    error at once, and no operation or reference of theirs is judged.
+    error at once, and no operation or reference of theirs is judged. Where the destination `withholds`, they end here.
     """
     known = _known(rows, rejected, around)
     deferred = known.filter(pl.col("has_turn") & (pl.col("in_flight") | (pl.col("turn") > 0)))
@@ -89,7 +92,8 @@ def triage(rows: pl.DataFrame, rejected: pl.Series, around: Surroundings, datase
     waiting = _overdue(clear.filter(pl.col("operation") != REVOKE), around)
     waiting = pl.concat([waiting, _behind(behind, around, dataset)])
 
-    stay = pl.concat([waiting["row_id"], ended["row_id"]])
+    withheld = known.filter(pl.col("row_id").is_in(rejected.implode()))["row_id"] if withholds else rejected.clear()
+    stay = pl.concat([waiting["row_id"], ended["row_id"], withheld])
     go = known.filter(~pl.col("row_id").is_in(stay.implode()))
     promoted = unaccepted.filter((pl.col("operation") == MODIFY) & pl.col("row_id").is_in(go["row_id"].implode()))
     taking_over = clear.filter(pl.col("operation") != MODIFY)
@@ -100,14 +104,16 @@ def triage(rows: pl.DataFrame, rejected: pl.Series, around: Surroundings, datase
         nothing_to_revoke=ended["row_id"],
         deferred=deferred["row_id"],
         superseded=_superseded(around.held, taking_over),
+        withheld=withheld,
         findings=_unaccepted_findings(pl.concat([promoted["row_id"], ended["row_id"]]), dataset),
     )
 
 
-def everything_goes(rows: pl.DataFrame) -> Triage:
-    """Return the decision of a gateway that keeps no states: every row goes."""
+def everything_goes(rows: pl.DataFrame, withheld: pl.Series) -> Triage:
+    """Return the decision of a gateway that keeps no states: every row goes, but for those withheld."""
     none = rows["row_id"].clear()
-    return Triage(rows["row_id"], none, pl.DataFrame(schema=WAITING), none, none, none, findings_of.empty())
+    go = rows.filter(~pl.col("row_id").is_in(withheld.implode()))["row_id"]
+    return Triage(go, none, pl.DataFrame(schema=WAITING), none, none, none, withheld, findings_of.empty())
 
 
 def _known(rows: pl.DataFrame, rejected: pl.Series, around: Surroundings) -> pl.DataFrame:

@@ -12,12 +12,13 @@ from qianzhi import regulators
 from qianzhi.db import migrate, roles
 from qianzhi.db.server import Session, connect
 from qianzhi.gateway import assembly, load
-from qianzhi.gateway.doctor import access, destinations, expiry, folders, hardware, link, ports, versions
+from qianzhi.gateway.doctor import access, destinations, expiry, folders, hardware, link, official, ports, versions
 from qianzhi.gateway.doctor.diagnosis import Diagnosis, Health, guarded, ill, note, well
 from qianzhi.ledger import tally
 from qianzhi.regulators.machine import machine_of
 from qianzhi.runtime import clock
 from qianzhi.runtime.home import End
+from qianzhi.runtime.settings import DestinationKind
 from qianzhi.runtime.supervisor import read_states
 from qianzhi.specs.model import Text
 
@@ -52,8 +53,8 @@ def examine(home: Home, settings: Settings) -> Iterator[Diagnosis]:
     yield from guarded("ports", partial(_ports, home, settings, asked))
     for name, folder in settings.gateway.images.items():
         yield folders.images(name, folder)
-    official = asked.untouchable if asked is not None else ()
-    yield folders.scanners(folders.look(), folders.to_exclude(rooms.root, official))
+    untouchable = asked.untouchable if asked is not None else ()
+    yield folders.scanners(folders.look(), folders.to_exclude(rooms.root, untouchable))
     yield from guarded("access", partial(_access, home, settings))
     if (shown := settings.gateway.console.tls.certificate) is not None:
         yield expiry.held("certificate of the console", shown, _RENEW, now=clock.now())
@@ -88,8 +89,8 @@ def _ports(home: Home, settings: Settings, asked: Machine | None) -> Iterator[Di
     if said.console.enabled:
         wanted.append(_own(said.console.port, _CONSOLE, "gateway.console.port", is_up=bool(states)))
     known = {each.port for each in wanted}
-    official = asked.ports if asked is not None else {}
-    wanted += [ports.Wanted(port, is_ours=False, by=by) for port, by in official.items() if port not in known]
+    beside = asked.ports if asked is not None else {}
+    wanted += [ports.Wanted(port, is_ours=False, by=by) for port, by in beside.items() if port not in known]
     return ports.diagnose(ports.look([each.port for each in wanted], ports.family(pids)), wanted)
 
 
@@ -141,14 +142,19 @@ def _destination(home: Home, settings: Settings, name: str) -> Iterator[Diagnosi
         remedy = Text("需要继续上传时设置 enabled。", "Set enabled when it should go on.")
         yield note(title, Text("已停用。", "It is switched off."), remedy)
         return
-    assembly.destination(home, settings, name).open_door().close()
-    context = assembly.tls_context(said, name)
-    found = destinations.ask(said.url, context, timeout_seconds=CONNECT_SECONDS)
+    chosen = assembly.destination(home, settings, name)
+    if said.kind is DestinationKind.FRONT_MACHINE:
+        submitted = [each for each in chosen.regulator.datasets if said.submit == "all" or each.name in said.submit]
+        yield from official.examine(name, assembly.front_machine(said), submitted, wait_seconds=CONNECT_SECONDS)
+        return
+    chosen.open_door().close()
+    context, url = assembly.tls_context(said, name), said.url or ""
+    found = destinations.ask(url, context, timeout_seconds=CONNECT_SECONDS)
     yield destinations.reached(title, found)
     if not isinstance(found, destinations.Reached):
         return
     yield from destinations.timing(name, found)
-    if (ends_at := expiry.shown_end(said.url, context, timeout_seconds=CONNECT_SECONDS)) is not None:
+    if (ends_at := expiry.shown_end(url, context, timeout_seconds=CONNECT_SECONDS)) is not None:
         remedy = Text("请对方运维更换证书。", "Let its operator renew it.")
         yield expiry.certificate(f"certificate of {name}", ends_at, remedy, now=clock.now())
     known = regulators.regulator(said.regulator)

@@ -1,0 +1,132 @@
+"""In front of an official machine: its server, its tables, its rights, its image folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from qianzhi.errors import QianzhiError
+from qianzhi.gateway.doctor.diagnosis import Diagnosis, guarded, ill, note, well
+from qianzhi.gateway.official import tables
+from qianzhi.gateway.official.session import judged, open_session
+from qianzhi.gateway.official.tables import SQL
+from qianzhi.runtime.files import write_durably
+from qianzhi.specs.model import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+    from psycopg import sql
+
+    from qianzhi.db.server import Session
+    from qianzhi.gateway.official.door import Machine
+    from qianzhi.gateway.official.folder import Folder
+    from qianzhi.gateway.official.tables import Place
+    from qianzhi.specs.model import Dataset
+
+NAME_CHARACTERS: Final = 75  # of an image within the folder, separators included
+
+
+def examine(name: str, machine: Machine, datasets: Collection[Dataset], *, wait_seconds: float) -> Iterator[Diagnosis]:
+    """Yield one diagnosis after the other; no row is inserted, and the folder is left as it was."""
+
+    def server() -> Iterator[Diagnosis]:
+        with open_session(machine.dsn, wait_seconds=wait_seconds) as session, judged("The official machine refused"):
+            version = session.info.server_version // 10_000
+            yield well(
+                title, f"官方前置机的 PostgreSQL {version} 可以连接。", f"The official PostgreSQL {version} answers."
+            )
+            yield _tables(f"tables of {name}", session, machine.place, datasets)
+
+    title = f"destination {name}"
+    yield from guarded(title, server)
+    if any(field.image for dataset in datasets for field in dataset.fields):
+        yield _folder(f"image folder of {name}", machine.folder, datasets)
+
+
+def _tables(title: str, session: Session, place: Place, datasets: Collection[Dataset]) -> Diagnosis:
+    """Look at every table, and name the first thing that is wrong of each."""
+    wrong: list[QianzhiError] = []
+    unlawful: list[str] = []
+    for dataset in datasets:
+        try:
+            table = tables.find(session, place, dataset)
+        except QianzhiError as error:
+            wrong.append(error)
+            continue
+        if not _may_deliver(session, table.identifier):
+            unlawful.append(dataset.name)
+    if wrong:
+        told = " ".join(error.what for error in wrong)
+        return ill(title, Text(f"表结构不符：{told}", told), Text(wrong[0].remedy, wrong[0].remedy))
+    if unlawful:
+        return ill(
+            title,
+            Text(
+                f"账号不能查询、插入以下表，或不能查询事务结果：{'、'.join(unlawful)}。",
+                f"The account may not select and insert, or not ask what became of it: {', '.join(unlawful)}.",
+            ),
+            Text(
+                "请官方前置机的运维授予这些表的 SELECT 和 INSERT，以及 txid_current() 和 txid_status(bigint) 的 "
+                "EXECUTE（PostgreSQL 默认授予所有账号）。",
+                "Ask the official machine's operator for SELECT and INSERT on these tables, and for EXECUTE on "
+                "txid_current() and txid_status(bigint), which PostgreSQL gives to everybody by itself.",
+            ),
+        )
+    return well(
+        title,
+        f"{len(datasets)} 张表的列与规范一致，可以写入。",
+        f"{len(datasets)} tables have the edition's columns, and may be filled.",
+    )
+
+
+def _may_deliver(session: Session, table: sql.Identifier) -> bool:
+    row = session.execute(SQL.rights, {"table": table.as_string(session)}).fetchone()
+    return bool(row) and all(row or ())
+
+
+def _folder(title: str, folder: Folder | None, datasets: Collection[Dataset]) -> Diagnosis:
+    if folder is None:
+        return note(
+            title,
+            Text("没有设置：路径照记录原样写入，不复制图片。", "None is set: paths go as rows name them; none is copied."),
+            Text(
+                "设置 machine.images_folder 和 machine.images_prefix，除非记录中的路径本来就是官方前置机上的文件。",
+                "Set machine.images_folder and machine.images_prefix, unless rows name files on the official machine.",
+            ),
+        )
+    if why := _unwritable(folder.folder):
+        return ill(
+            title,
+            Text(f"{folder.folder} 不可写（{why}）。", f"{folder.folder} cannot be written: {why}."),
+            Text("挂载该目录，或授予本账号写入权限。", "Mount it, or give this account the right to write there."),
+        )
+    longest = len(folder.prefix) + NAME_CHARACTERS
+    bounds = {f.name: f.format.length_max for d in datasets for f in d.fields if f.image and f.format.length_max}
+    short = [name for name, bound in bounds.items() if longest > bound]
+    if short:
+        return ill(
+            title,
+            Text(
+                f"{longest} 个字符的路径超出字段长度：{'、'.join(short)}。",
+                f"Paths of {longest} characters do not fit into {', '.join(short)}.",
+            ),
+            Text(
+                "与对方约定一个名称更短的目录，并设为 machine.images_prefix。",
+                "Agree on a folder with a shorter name, and set it as machine.images_prefix.",
+            ),
+        )
+    return well(title, f"{folder.folder} 可写。", f"{folder.folder} can be written.")
+
+
+def _unwritable(folder: Path) -> str | None:
+    if not folder.is_dir():
+        return "there is no such folder"
+    probe = folder / f".qianzhi-{uuid4().hex}"
+    try:
+        write_durably(probe, b"")
+        probe.unlink()
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return None
