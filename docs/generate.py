@@ -58,6 +58,13 @@ STRUCTURAL: Final = (
     (structure.FLAG_CODE, ErrorClass.DOMAIN, _BY_STATUS, "a flag is none of its signs (code systems FLAG-…)", None),
     (structure.CONTROL_CODE, ErrorClass.FORMAT, "warning", "a text holds control characters", "XM"),
     (QUARANTINE_CODE, ErrorClass.FORMAT, "error", "the row cannot be sealed or delivered: an operator must look", None),
+    (
+        catalogue_of.REPLY_CODE,
+        ErrorClass.BUSINESS,
+        "error",
+        "the official console did not take the record; its own code and reason end the sentence, and may say the class",
+        None,
+    ),
 )
 
 CLASSES: Final = {

@@ -25,6 +25,9 @@ CODES_SHOWN_MAX: Final = 8
 INSTITUTION_CODE: Final = "V20"
 IMAGE_CODE: Final = "V41"
 
+REPLY_CODE: Final = "R01"
+"""What the regulator's own console gave as its reason, in its words: the finding's detail."""
+
 
 @dataclass(frozen=True, slots=True)
 class Explained:
@@ -84,6 +87,8 @@ class Catalogue:
         )
 
     def _template(self, dataset: str, code: str, class_: str, field: str, why: str | None) -> Explained:
+        if code == REPLY_CODE:
+            return _REPLIED
         owner = self._datasets.get(dataset)
         if owner is None:
             return _unknown(code, field)
@@ -268,6 +273,16 @@ def _unknown(code: str, field: str) -> Explained:
         Text(f"{field} 不符合规则 {code}", f"{field} breaks the rule {code}"),
         Text(f"查阅监管平台关于 {code} 的说明。", f"Look up {code} in the documents of the regulator."),
     )
+
+
+_REPLIED: Final = Explained(
+    Text("监管平台的处理结果", "The result that the regulator's platform gave"),
+    Text("监管平台未接受该记录", "The regulator's platform did not take the record"),
+    Text(
+        "按监管平台给出的原因改正后，重新插入该记录；缺少上级数据的，先补传上级数据。",
+        "Correct it by the reason given and insert the record again, any missing parent first.",
+    ),
+)
 
 
 def _label(field: Field) -> Text:

@@ -72,17 +72,8 @@ def deliver(session: Session, batch: Batch, note: DeliveryNote, rows: pl.DataFra
 
 def of_keys(session: Session, lane_id: int, key_hashes: pl.Series) -> pl.DataFrame:
     """Return the deliveries (columns of DELIVERY) of keys with these hashes."""
-    return _read(session, _SQL.of_keys, lane_id, key_hashes)
-
-
-def of_remote_ids(session: Session, lane_id: int, remote_ids: pl.Series) -> pl.DataFrame:
-    """Return the deliveries (columns of DELIVERY) that got these numbers over there."""
-    return _read(session, _SQL.of_remote_ids, lane_id, remote_ids)
-
-
-def _read(session: Session, query: str, lane_id: int, wanted: pl.Series) -> pl.DataFrame:
-    parameters = {"lane_id": lane_id, "wanted": numbers.array_text(wanted.drop_nulls().unique())}
-    return numbers.columns(session, sql.SQL(query), DELIVERY.names(), parameters)  # of a file
+    parameters = {"lane_id": lane_id, "key_hashes": numbers.array_text(key_hashes.drop_nulls().unique())}
+    return numbers.columns(session, sql.SQL(_SQL.of_keys), DELIVERY.names(), parameters)
 
 
 def answer(session: Session, lane_id: int, answers: pl.DataFrame) -> pl.DataFrame:

@@ -13,18 +13,7 @@ SELECT string_agg(int8send(row_id), ''), string_agg(int8send(remote_id), ''),
     string_agg(int8send((extract(epoch FROM delivered_at) * 1000000)::bigint), ''),
     string_agg(int8send(coalesce(accepted::integer::bigint, -9223372036854775808)), '')
 FROM qianzhi.deliveries
-WHERE lane_id = %(lane_id)s AND key_hash = ANY(%(wanted)s::bigint[])
-
--- name: of_remote_ids
--- The deliveries of a lane that got some numbers over there, as above.
-SELECT string_agg(int8send(row_id), ''), string_agg(int8send(remote_id), ''),
-    string_agg(int8send(coalesce(key_hash, -9223372036854775808)), ''),
-    string_agg(int8send(coalesce(key_check, -9223372036854775808)), ''),
-    string_agg(int8send(coalesce((extract(epoch FROM occurred_at) * 1000000)::bigint, -9223372036854775808)), ''),
-    string_agg(int8send((extract(epoch FROM delivered_at) * 1000000)::bigint), ''),
-    string_agg(int8send(coalesce(accepted::integer::bigint, -9223372036854775808)), '')
-FROM qianzhi.deliveries
-WHERE lane_id = %(lane_id)s AND remote_id = ANY(%(wanted)s::bigint[])
+WHERE lane_id = %(lane_id)s AND key_hash = ANY(%(key_hashes)s::bigint[])
 
 -- name: answer
 -- Say of rows what the official console says, once.

@@ -33,7 +33,7 @@ def record(
     origin: Origin,
     *,
     rows: pl.DataFrame,
-    batch_id: UUID | None,
+    batch_id: UUID | str | None,
     now: datetime,
 ) -> None:
     """Put findings on record; `rows` says row_id and, where they are known, key_hash and key_check."""

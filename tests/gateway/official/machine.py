@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from qianzhi.gateway.official.door import FrontDoor, LedgerJournal, Machine
 from qianzhi.gateway.official.folder import Folder
@@ -55,21 +56,23 @@ class Official:
         return lambda: FrontDoor(self.machine(), regulator, LedgerJournal(ledger))
 
 
-def build(superuser_dsn: str, regulator: Regulator, folder: Path, role: str) -> Official:
-    """Make the tables and the account in a database, and the agreed folder."""
+def make_tables(superuser_dsn: str, regulator: Regulator, role: str) -> None:
+    """Make the twelve tables and the account that may select and insert."""
     with psycopg.connect(superuser_dsn, autocommit=True) as session:
         for dataset in regulator.datasets:
             session.execute(table_of(dataset))
-        session.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(SECRET)))
-        session.execute(
-            sql.SQL("GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO {}").format(sql.Identifier(role))
-        )
-        given = session.info.get_parameters()
-        place = f"host={session.info.host} port={session.info.port} dbname={given['dbname']}"
-        where = f"{session.info.host}:{session.info.port}:*:{role}"
+        account = sql.Identifier(role)
+        session.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(account, sql.Literal(SECRET)))
+        session.execute(sql.SQL("GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO {}").format(account))
+
+
+def sign_in(superuser_dsn: str, folder: Path, role: str) -> Official:
+    """Return an official machine whose tables are made, with an agreed folder and a passfile below `folder`."""
+    known = conninfo_to_dict(superuser_dsn)
+    place = f"host={known['host']} port={known['port']} dbname={known['dbname']}"
     images, passfile = folder / "agreed", folder / f"passfile-{uuid4().hex}"
     images.mkdir()
-    write_password(passfile, where, SECRET)
+    write_password(passfile, f"{known['host']}:{known['port']}:*:{role}", SECRET)
     return Official(superuser_dsn, f"{place} user={role} passfile={passfile}", role, passfile, images)
 
 

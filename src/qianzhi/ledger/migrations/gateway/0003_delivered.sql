@@ -66,7 +66,6 @@ COMMENT ON COLUMN qianzhi.deliveries.remote_id IS 'The value of ID that the offi
 COMMENT ON COLUMN qianzhi.deliveries.accepted IS 'NULL until the official console has said what became of the row.';
 COMMENT ON COLUMN qianzhi.deliveries.answered_at IS 'The time that the official console gives for its answer.';
 CREATE INDEX deliveries_key ON qianzhi.deliveries (lane_id, key_hash);
-CREATE INDEX deliveries_remote ON qianzhi.deliveries (lane_id, remote_id);
 CREATE INDEX deliveries_batch ON qianzhi.deliveries (batch_id);
 
 CREATE TABLE qianzhi.result_imports (
