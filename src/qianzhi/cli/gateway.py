@@ -55,6 +55,9 @@ def init(  # noqa: PLR0917  (every one is an option)
     credential_file: Annotated[Path | None, typer.Option(help="The file with the regulator's credential.")] = None,
     ca_file: Annotated[Path | None, typer.Option(help="The certificate authority of the hub.")] = None,
     destination: Annotated[str, typer.Option(help="The name of the destination.")] = "hub",
+    machine_dsn: Annotated[str | None, typer.Option(help="An official front machine's PostgreSQL, not a hub.")] = None,
+    images_folder: Annotated[Path | None, typer.Option(help="Its image folder, as this machine sees it.")] = None,
+    images_prefix: Annotated[str | None, typer.Option(help="Its image folder, as that machine sees it.")] = None,
 ) -> None:
     """Set the gateway up, or bring it to this release and edition. Safe to repeat."""
     from qianzhi import regulators
@@ -65,14 +68,18 @@ def init(  # noqa: PLR0917  (every one is an option)
     require_known("--regulator", regulator, regulators.keys())
     place = find_home(home)
     keep_logs(place.create(End.GATEWAY), load_settings(place))
-    if hub is None and destination not in load_settings(place).gateway.destinations:
+    if hub is None and machine_dsn is None and destination not in load_settings(place).gateway.destinations:
         hub = LOOPBACK_HUB
     at = f"gateway.destinations.{destination}"
     wanted = {
         "gateway.institution": institution,
         "gateway.database.port": port,
         "gateway.database.dsn": dsn,
-        f"{at}.regulator": regulator if hub else None,
+        f"{at}.regulator": regulator if hub or machine_dsn else None,
+        f"{at}.kind": "front-machine" if machine_dsn else None,
+        f"{at}.machine.dsn": machine_dsn,
+        f"{at}.machine.images_folder": images_folder,
+        f"{at}.machine.images_prefix": images_prefix,
         f"{at}.url": hub,
         f"{at}.credential_file": credential_file,
         f"{at}.ca_file": ca_file,
