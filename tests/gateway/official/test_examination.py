@@ -28,9 +28,7 @@ TABLES, FOLDER, SERVER = "tables of official", "image folder of official", "dest
 
 def seen(machine: Machine) -> dict[str, Diagnosis]:
     """Return the diagnoses by name."""
-    found = {
-        each.name: each for each in examination.examine("official", machine, REGULATOR.datasets, wait_seconds=0.2)
-    }
+    found = {each.name: each for each in examination.examine("official", machine, REGULATOR.datasets, wait_seconds=0.2)}
     assert all(each.remedy for each in found.values() if each.health is not Health.WELL)
     return found
 
@@ -82,9 +80,7 @@ def test_the_image_folder_is_tried(official: Official) -> None:
     assert "GRZPCFDZ" in long.what
 
 
-def test_the_doctor_looks_at_every_destination(
-    home: Home, official: Official, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_doctor_looks_at_every_destination(home: Home, official: Official, monkeypatch: pytest.MonkeyPatch) -> None:
     """An official machine beside a hub that cannot be reached."""
     monkeypatch.setattr(doctor, "CONNECT_SECONDS", 0.2)
     (home.path / "credential").write_text("id.secret", encoding="utf-8")
