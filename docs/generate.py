@@ -42,8 +42,10 @@ CODES_SHOWN_MAX: Final = 60
 HEAD: Final = "<!-- Written by docs/generate.py (`make docs`): change the product, not this page. -->\n"
 _BLOCK: Final = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- /generated -->)", re.DOTALL)
 _ENUM: Final = re.compile(r"CREATE TYPE qianzhi\.(\w+) AS ENUM \((.*?)\);", re.DOTALL)
+_ADDED: Final = re.compile(r"ALTER TYPE qianzhi\.(\w+) ADD VALUE ('\w+')")
 _TABLE: Final = re.compile(r"CREATE TABLE qianzhi\.(\w+) \((.*?)\n\)([^;]*);", re.DOTALL)
 _COLUMN: Final = re.compile(r"    ([a-z_]+) (.*?),?")
+_LATER: Final = re.compile(r"ALTER TABLE qianzhi\.(\w+) ADD COLUMN (\w+) ([^;]+);")
 _COMMENT: Final = re.compile(r"COMMENT ON (?:TABLE|COLUMN|TYPE) qianzhi\.([\w.]+) IS\s+((?:'(?:[^']|'')*'\s*)+);")
 _LITERAL: Final = re.compile(r"'((?:[^']|'')*)'")
 
@@ -544,11 +546,14 @@ def _end(text: str, end: str) -> Iterator[str]:
         yield f"### {end}: {name}\n"
         if said := comments.get(name, "") + partitioned:
             yield f"{prose(said.strip())}\n"
-        columns = [found for line in body.splitlines() if (found := _COLUMN.fullmatch(line))]
-        rows = [(code(each[1]), code(each[2]), comments.get(f"{name}.{each[1]}", "")) for each in columns]
+        columns = [found.groups() for line in body.splitlines() if (found := _COLUMN.fullmatch(line))]
+        columns += [(column, kind) for owner, column, kind in _LATER.findall(text) if owner == name]
+        rows = [(code(column), code(kind), comments.get(f"{name}.{column}", "")) for column, kind in columns]
         yield table(("Column", "Type", "Remark"), rows)
+    added = _ADDED.findall(text)
     for name, values in _ENUM.findall(text):
-        yield f"### {end}: type {name}\n\n{', '.join(map(code, _LITERAL.findall(values)))}\n"
+        every = _LITERAL.findall(", ".join([values, *(value for owner, value in added if owner == name)]))
+        yield f"### {end}: type {name}\n\n{', '.join(map(code, every))}\n"
         if name in comments:
             yield f"{prose(comments[name])}\n"
 
