@@ -127,7 +127,7 @@ def test_status_says_per_destination_where_rows_are_and_what_waits(home: Path) -
     ]  # fmt: skip
     assert hub["regulator"] == "guangdong"
     assert list(hub["datasets"]) == DATASETS
-    assert all(list(counts) == [*COUNTS, "ended_here", "open"] for counts in hub["datasets"].values())
+    assert all(list(counts) == [*COUNTS, "ended_here", "open", "delivered"] for counts in hub["datasets"].values())
     assert hub["datasets"]["person"]["open"] == hub["datasets"]["person"]["staged"]
     assert hub["last_cycle"] is None
     assert hub["running_cycle"]["kind"] == "manual"
