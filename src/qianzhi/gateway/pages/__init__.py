@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qianzhi.gateway.pages import accounts, doctor, services, whitelist
+from qianzhi.gateway.pages import accounts, doctor, results, services, whitelist
 
 if TYPE_CHECKING:
     from qianzhi.console.pages import Page
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 def pages(home: Home, settings: Settings) -> tuple[Page, ...]:
     """Return every page."""
+    official = (results.page(home, settings),) if results.machines(settings) else ()
     return (
+        *official,
         doctor.page(home, settings),
         services.page(home, settings),
         whitelist.page(home, settings),
