@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -56,3 +56,14 @@ def test_a_credential_that_is_gone_later_stops_a_batch_and_nothing_else(home: Ho
             door.send(MANIFEST, b"sealed")
     finally:
         door.close()
+
+
+@pytest.mark.parametrize(("said", "wanted"), [({}, time(1, 30)), ({"at": "00:45"}, time(0, 45))])
+def test_rows_reach_an_official_machine_before_pushing_ends(home: Home, said: dict[str, str], wanted: time) -> None:
+    """The regulator's cut-off is the last minute there; the settings of the cycle are those of a hub."""
+    at = "gateway.destinations.official"
+    more = {f"{at}.machine.{name}": value for name, value in said.items()}
+    known = {f"{at}.regulator": "guangdong", f"{at}.kind": "front-machine", f"{at}.machine.dsn": "host=127.0.0.1"}
+    settings = write_settings(home, {**known, **more, "gateway.cycle.at": "04:00"})
+    schedule = assembly.destination(home, settings, "official").schedule
+    assert (schedule.cut_off, schedule.cycle) == (wanted, wanted)

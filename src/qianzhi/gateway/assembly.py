@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from qianzhi.gateway.official.door import FrontDoor, LedgerJournal, Machine
 from qianzhi.gateway.official.folder import Folder
 from qianzhi.gateway.official.tables import Place
 from qianzhi.gateway.retention import Keeper
+from qianzhi.gateway.schedule import DAY
 from qianzhi.gateway.spool import Spool
 from qianzhi.ledger.blobs import Blobs
 from qianzhi.runtime.home import End
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 DATABASE = "qianzhi_gateway"
 OWNER = "qianzhi_gateway"
 MAPS = "maps"
+FRONT_LEAD_MINUTES = 30  # that a night's delivery into an official machine may take
 
 
 def cluster(home: Home, settings: Settings) -> Cluster | None:
@@ -178,18 +180,24 @@ def _destination(home: Home, settings: Settings, name: str, said: settings_of.De
     regulator = regulators.regulator(said.regulator)
     retry, cycle = settings.gateway.retry, settings.gateway.cycle
     is_front = said.kind is DestinationKind.FRONT_MACHINE
+    schedule = Schedule(cut_off=cycle.cut_off or regulator.schedule.cut_off, cycle=cycle.at or regulator.schedule.cycle)
     return Destination(
         name=name,
         regulator=regulator,
         institution=said.institution or settings.gateway.institution,
         open_door=_front_opener(home, settings, regulator, said) if is_front else _opener(regulator, said, name),
         maps=_maps(home.end(End.GATEWAY), regulator),
-        schedule=Schedule(
-            cut_off=cycle.cut_off or regulator.schedule.cut_off, cycle=cycle.at or regulator.schedule.cycle
-        ),
+        schedule=_front_schedule(regulator, said) if is_front else schedule,
         backoff=Backoff(retry.first_seconds, retry.max_seconds),
         withholds_errors=is_front,
     )
+
+
+def _front_schedule(regulator: Regulator, said: settings_of.Destination) -> Schedule:
+    """Return when rows go to an official machine: they must be there when hospitals stop pushing."""
+    last = datetime.combine(date.min + DAY, regulator.schedule.cut_off)
+    at = said.machine.at or (last - timedelta(minutes=FRONT_LEAD_MINUTES)).time()
+    return Schedule(cut_off=at, cycle=at)
 
 
 def _front_opener(

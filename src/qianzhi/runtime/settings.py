@@ -126,6 +126,9 @@ class FrontMachine(Section):
     )
     images_folder: HomePath | None = setting(None, "The agreed image folder, as this machine sees it.")
     images_prefix: str | None = setting(None, "The same folder, as the official machine sees it.")
+    at: time | None = setting(
+        None, "When a night's rows are delivered; half an hour before pushing must end when not set.", unit="HH:MM"
+    )
     results_profile: HomePath | None = setting(
         None, "Headings of the official console's exports, instead of those that come with the regulator."
     )
