@@ -165,7 +165,7 @@ def test_a_worker_goes_on_when_its_keeper_fails(
         raise OperatorError("The disk is full.", remedy="Free space.") if len(calls) == 1 else ValueError
 
     monkeypatch.setattr(retention.Keeper, "tick", fail)
-    worker = Worker(workplace, [], keeper)
+    worker = Worker(workplace, [], keeper=keeper)
     worker._keep()
     worker._keep()
     Worker(workplace, [])._keep()

@@ -255,8 +255,7 @@ def findings(
 @app.command()
 def doctor(home: HomeOption = None, language: LanguageOption = Language.ZH, *, as_json: JsonOption = False) -> None:
     """Look at everything the gateway needs; exit code 1 when something must be put right."""
-    from qianzhi.gateway.diagnosis import Health
-    from qianzhi.gateway.doctor import examine
+    from qianzhi.gateway.doctor import Health, examine
 
     diagnoses = list(examine(*_opened(home)))
     if as_json:

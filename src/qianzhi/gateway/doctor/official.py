@@ -90,7 +90,9 @@ def _folder(title: str, folder: Folder | None, datasets: Collection[Dataset]) ->
     if folder is None:
         return note(
             title,
-            Text("没有设置：路径照记录原样写入，不复制图片。", "None is set: paths go as rows name them; none is copied."),
+            Text(
+                "没有设置：路径照记录原样写入，不复制图片。", "None is set: paths go as rows name them; none is copied."
+            ),
             Text(
                 "设置 machine.images_folder 和 machine.images_prefix，除非记录中的路径本来就是官方前置机上的文件。",
                 "Set machine.images_folder and machine.images_prefix, unless rows name files on the official machine.",
