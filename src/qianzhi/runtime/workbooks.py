@@ -102,6 +102,11 @@ def write(sheets: Sequence[Sheet]) -> bytes:
     return content.getvalue()
 
 
+def written(text: str) -> str:
+    """Return a text as a cell holds it: what no workbook can hold replaced by U+FFFD, and cut to TEXT_MAX."""
+    return _UNWRITABLE.sub("\ufffd", text)[:TEXT_MAX]
+
+
 def read(content: bytes) -> tuple[Table, ...]:
     """
     Return the sheets of a workbook (.xlsx); hidden ones are left out, formulas give the value that was saved.
@@ -233,7 +238,7 @@ def _cell(target: Worksheet, value: Value) -> Cell:
     if not isinstance(value, str):
         cell.value = value
         return cell
-    cell.value = _UNWRITABLE.sub("\ufffd", value)[:TEXT_MAX]
+    cell.value = written(value)
     cell.data_type = "s"  # the library takes what begins with "=" for a formula
     cell.number_format = _TEXT_FORMAT
     cell.quotePrefix = True  # and Excel would, once somebody edits the cell
