@@ -311,6 +311,7 @@ def _dataset(dataset: Dataset) -> str:
         f"* What happened: {code(change.field)} — {change.new} new, {change.modify} modify, {change.revoke} revoke",
         f"* When it happened: {code(dataset.occurred_at)}",
         *([f"* Children repeat: {shared}"] if shared else []),
+        *(["* Kept by people, by form and workbook"] if dataset.resource else []),
         f"\n### Fields of {dataset.name}\n",
         table(
             ("Field", "Title", "Format", "Required", "Code system", "Status", "Note"),

@@ -12,7 +12,7 @@ import pytest
 from qianzhi.errors import SpecError
 from qianzhi.specs.formats import ValueType
 from qianzhi.specs.load import parse_regulator
-from qianzhi.specs.model import ErrorClass, RuleKind, Severity, Status
+from qianzhi.specs.model import ErrorClass, Resource, RuleKind, Severity, Status
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +50,14 @@ def test_dataset_is_read(files: dict[str, bytes]) -> None:
 
 
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="needs sha256sum")
+def test_a_dataset_may_be_kept_by_people(files: dict[str, bytes]) -> None:
+    """It says so, and which field tells when a row was filled in, where there is one."""
+    assert [dataset.resource for dataset in parse_regulator(files).datasets] == [None, None]
+    for declared, wanted in (("{}", None), ('{ filled_at = "SJSCSJ" }', "SJSCSJ")):
+        content = files[P].replace(b"\nshared", f"\nresource = {declared}\nshared".encode())
+        assert parse_regulator({**files, P: content}).datasets[0].resource == Resource(wanted)
+
+
 def test_digest_is_that_of_sha256sum(files: dict[str, bytes], tmp_path: Path) -> None:
     """The digest can be computed with standard tools over the sorted files."""
     for path, content in files.items():
@@ -122,6 +130,8 @@ BROKEN = [
     pytest.param(P, 'field = "CXBZ"', 'field = "CX"', "change: 'field' names 'CX'", id="change"),
     pytest.param(P, 'modify = "2"', 'modify = "1"', "two of new, modify and revoke", id="same operation"),
     pytest.param(P, 'modify = "2"', 'modfy = "2"', "change: the key 'modify' is missing", id="change key"),
+    pytest.param(P, "\nshared", '\nresource = { filled_at = "TB" }\nshared', "'filled_at' names 'TB'", id="resource"),
+    pytest.param(P, "\nshared", "\nresource = { at = 1 }\nshared", "the key 'at' is unknown", id="resource-key"),
     pytest.param(P, '["XM", "XBDM"]', '["XM", "XB"]', "'shared' names 'XB'", id="shared"),
     pytest.param(P, 'name = "person"', 'name = "people"', "the dataset is called 'people'", id="file name"),
     pytest.param(P, 'kind = "row"', 'kind = "rows"', "rules[1] (V10): 'kind' is 'rows'", id="kind"),

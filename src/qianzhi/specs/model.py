@@ -145,6 +145,17 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Resource:
+    """
+    What is said of a dataset that no hospital system holds, so that people keep its records by form and workbook.
+
+    `filled_at` names the field that tells when a row was filled in, where there is one.
+    """
+
+    filled_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
     """One table that a regulator asks for."""
 
@@ -160,6 +171,7 @@ class Dataset:
     shared: tuple[tuple[str, ...], ...] = ()  # groups of fields that children repeat
     references: tuple[Reference, ...] = ()
     rules: tuple[Rule, ...] = ()
+    resource: Resource | None = None
 
     def field(self, name: str) -> Field:
         """Return the field called `name`; KeyError when the dataset has none."""

@@ -15,6 +15,7 @@ from qianzhi.specs.model import (
     Field,
     Reference,
     Repeat,
+    Resource,
     Rule,
     RuleKind,
     Severity,
@@ -51,6 +52,7 @@ def parse_dataset(content: bytes, file: str) -> Dataset:
             shared=tuple(_known(root, group, names, "shared") for group in root.groups("shared")),
             references=tuple(_reference(entry, names) for entry in root.tables("references", called="code")),
             rules=tuple(_rule(entry, names) for entry in root.tables("rules", called="code")),
+            resource=_resource(root.table("resource"), names) if root.has("resource") else None,
         )
         _refuse_repeated_codes(root, dataset)
     return dataset
@@ -125,6 +127,11 @@ def _change(entry: Entry, names: Collection[str]) -> Change:
     if len({change.new, change.modify, change.revoke}) < 3:  # noqa: PLR2004  # the three just named
         raise entry.refused("two of new, modify and revoke are the same", "Give each its own value.")
     return change
+
+
+def _resource(entry: Entry, names: Collection[str]) -> Resource:
+    with entry:
+        return Resource(filled_at=_one_known(entry, "filled_at", names) if entry.has("filled_at") else None)
 
 
 def _reference(entry: Entry, names: Collection[str]) -> Reference:
