@@ -20,6 +20,7 @@ from qianzhi.gateway.images import PathMap
 from qianzhi.gateway.official.door import FrontDoor, LedgerJournal, Machine
 from qianzhi.gateway.official.folder import Folder
 from qianzhi.gateway.official.tables import Place
+from qianzhi.gateway.resources import pictures
 from qianzhi.gateway.retention import Keeper
 from qianzhi.gateway.schedule import DAY
 from qianzhi.gateway.spool import Spool
@@ -44,6 +45,7 @@ DATABASE = "qianzhi_gateway"
 OWNER = "qianzhi_gateway"
 MAPS = "maps"
 FRONT_LEAD_MINUTES = 30  # that a night's delivery into an official machine may take
+PICTURES = "resources"
 
 
 def cluster(home: Home, settings: Settings) -> Cluster | None:
@@ -127,7 +129,7 @@ def workplace(home: Home, settings: Settings) -> Workplace:
         dsn=owner_dsn(home, settings),
         spool=Spool(rooms.spool, locked_by, kept_for=timedelta(days=settings.gateway.retention.spool_days)),
         blobs=Blobs(rooms.blobs, locked_by),
-        paths=PathMap({each.prefix: each.folder for each in settings.gateway.images.values()}),
+        paths=path_map(home, settings),
         chunk_rows=settings.gateway.cycle.chunk_rows,
         pipeline_depth=settings.gateway.cycle.pipeline_depth,
     )
@@ -154,6 +156,17 @@ def keeper(home: Home, settings: Settings) -> Keeper:
     """Return what removes what has been here long enough."""
     log = home.existing(End.GATEWAY).log
     return Keeper(workplace(home, settings), archivist(home, settings), log, settings.gateway.retention)
+
+
+def path_map(home: Home, settings: Settings) -> PathMap:
+    """Return where the images that records name lie on this machine: the hospital's folders, and the one of ours."""
+    folders = {each.prefix: each.folder for each in settings.gateway.images.values()}
+    return PathMap({pictures.PREFIX: pictures_folder(home), **folders})
+
+
+def pictures_folder(home: Home) -> Path:
+    """Return where the pictures lie that people put in by form and workbook."""
+    return home.end(End.GATEWAY).root / PICTURES
 
 
 def destinations(home: Home, settings: Settings) -> list[Destination]:

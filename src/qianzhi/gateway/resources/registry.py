@@ -1,0 +1,150 @@
+"""The resources of one institution towards one destination: looked at, checked, changed, by form and by workbook."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from qianzhi.db.server import connect
+from qianzhi.errors import ConfigurationError, SenderError
+from qianzhi.gateway import assembly, report
+from qianzhi.gateway.resources import plan as plan_of
+from qianzhi.gateway.resources import records, saving, template, upload
+from qianzhi.gateway.resources.form import forms
+from qianzhi.gateway.resources.pictures import Album
+from qianzhi.gateway.resources.plan import Action, Line, Plan
+from qianzhi.gateway.resources.remarks import Place, remark
+from qianzhi.gateway.resources.upload import Stored
+from qianzhi.runtime import clock
+from qianzhi.runtime.home import End
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from qianzhi.db.server import Session
+    from qianzhi.gateway.destination import Destination
+    from qianzhi.gateway.resources.attachments import Attachments
+    from qianzhi.gateway.resources.form import Form
+    from qianzhi.gateway.resources.pictures import Picture
+    from qianzhi.gateway.resources.records import Record
+    from qianzhi.runtime.home import Home
+    from qianzhi.runtime.settings import Settings
+
+
+class Registry:
+    """
+    What people keep of an institution.
+
+    Reading is done as the gateway, saving as the sender's account; each call opens its own session.
+    """
+
+    def __init__(self, home: Home, settings: Settings, destination: Destination) -> None:
+        if not destination.institution:
+            raise ConfigurationError(
+                "The institution's code is not set.",
+                remedy="Run `qianzhi gateway init --institution <code>` with the code that the platform gave.",
+            )
+        self.destination = destination
+        self.forms: Mapping[str, Form] = forms(destination.regulator)
+        self.album = Album(assembly.pictures_folder(home))
+        self._dsn = assembly.owner_dsn(home, settings)
+        self._sender_dsn = assembly.role_dsn(home, settings, destination.regulator.sender)
+        self._paths = assembly.path_map(home, settings)
+
+    def records(self, dataset: str) -> list[Record]:
+        """Return the current records of a dataset, in the order in which they were said."""
+        with self._session() as session:
+            return records.current(session, self.destination, self.forms[dataset].dataset)
+
+    def findings(self, dataset: str, found: Collection[Record], language: str = "zh") -> list[dict[str, Any]]:
+        """Return what is on record about records, in words."""
+        with self._session() as session:
+            row_ids = [record.row_id for record in found]
+            listed = records.findings_of(session, self.destination, self.forms[dataset].dataset, row_ids)
+        return report.explained(listed, self.destination, language)
+
+    def template(self, datasets: Sequence[str], *, filled: bool) -> bytes:
+        """Return the workbook to be filled in, or one that is filled with the current records."""
+        held = {name: self.records(name) for name in datasets} if filled else {}
+        return template.template([self.forms[name] for name in datasets], held)
+
+    def plan(self, content: bytes, attachments: Attachments) -> Plan:
+        """Return what a workbook would change and what is wrong with it; nothing is saved. Raises SenderError."""
+        stored = {name: Stored.of(form, self.records(name)) for name, form in self.forms.items()}
+        return self._judged(upload.planned(content, self.forms, stored, attachments, self.album))
+
+    def form_plan(
+        self, dataset: str, values: Mapping[str, str | None], *, row_id: int | None, pictures: Collection[Picture] = ()
+    ) -> Plan:
+        """
+        Return what a form would change and what is wrong with it; nothing is saved.
+
+        `row_id` is the newest row of the record that was opened, None for a new one; `pictures` are those whose paths
+        stand among the values.
+        """
+        form, held = self.forms[dataset], self._stored(dataset)
+        said = {each.name: each.meant(values.get(each.name) or "") for each in form.inputs}
+        record = held.find(tuple(said[name] or "" for name in form.key))
+        made = Plan(pictures={each.path: each for each in pictures}, seen={dataset: held.newest_id})
+        blamed = form.key[-1] if form.key else form.dataset.institution
+        if record is not None and row_id is None and template.is_kept(record):
+            made.remarks.append(remark("record-exists", Place(), field=blamed))
+        elif row_id is not None and (record is None or record.row_id != row_id):
+            made.remarks.append(remark("record-changed", Place(), field=blamed))
+        exists = record is not None and record.exists
+        made.lines[dataset] = [Line(Place(), Action.MODIFY if exists else Action.NEW, said)]
+        return self._judged(made)
+
+    def revocation(self, dataset: str, row_id: int) -> Plan:
+        """Return what it means to revoke the record whose newest row this is."""
+        form, held = self.forms[dataset], self._stored(dataset)
+        made = Plan(seen={dataset: held.newest_id})
+        record = next((each for each in held.records.values() if each.row_id == row_id), None)
+        if record is None:
+            made.remarks.append(remark("record-changed", Place()))
+        elif not record.exists:
+            made.remarks.append(remark("nothing-to-revoke", Place()))
+        else:
+            values = {each.name: record.values.get(each.name) for each in form.inputs}
+            made.lines[dataset] = [Line(Place(), Action.REVOKE, values)]
+        return self._judged(made)
+
+    def save(self, plan: Plan) -> dict[str, dict[str, int]]:
+        """
+        Insert what changes, all of it or nothing, and return the counts by dataset.
+
+        Raises SenderError where a remark forbids it, or where somebody saved in between.
+        """
+        if plan.errors:
+            raise SenderError(f"{plan.errors} findings forbid saving.", remedy="Correct what they name, and try again.")
+        for name, seen in plan.seen.items():
+            if plan.lines.get(name) and self._stored(name).newest_id != seen:
+                raise SenderError("Records were changed meanwhile.", remedy="Look at the preview again, then save.")
+        at = clock.local_now()
+        rows = [
+            (form.dataset, raw)
+            for form, _, raw in plan_of.frames(plan, self.forms, self.destination.institution, at=at)
+        ]
+        if rows:
+            for picture in plan.pictures.values():
+                self.album.keep(picture)
+            saving.insert(self._sender_dsn, self.destination.regulator.key, rows)
+        return plan.counts()
+
+    def _stored(self, dataset: str) -> Stored:
+        return Stored.of(self.forms[dataset], self.records(dataset))
+
+    def _judged(self, made: Plan) -> Plan:
+        made.remarks += plan_of.judged(made, self.forms, self.destination, self._paths, at=clock.local_now())
+        return made
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        with connect(self._dsn, application="qianzhi resources", autocommit=True) as session:
+            yield session
+
+
+def registry(home: Home, settings: Settings, destination: str | None = None) -> Registry:
+    """Return the registry of a destination, or of the only one. Raises ConfigurationError where that is not clear."""
+    home.existing(End.GATEWAY)
+    return Registry(home, settings, assembly.destination(home, settings, destination))

@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import psycopg
+import pytest
+from tests.gateway.resources import books
+from tests.gateway.resources.conftest import INSTITUTION, drawn
+
+from qianzhi.errors import QianzhiError, SenderError
+from qianzhi.gateway.resources.attachments import attached
+from qianzhi.gateway.resources.records import State
+from qianzhi.ledger.keys import settle_states
+from qianzhi.runtime import clock
+
+if TYPE_CHECKING:
+    from qianzhi.gateway.resources.plan import Plan
+    from qianzhi.gateway.resources.records import Record
+    from qianzhi.gateway.resources.registry import Registry
+
+Samples = dict[str, dict[str, str | None]]
+
+
+def code() -> str:
+    """Return a key that no other test uses."""
+    return uuid4().hex[:8]
+
+
+def rows(kept: Registry, dataset: str, where: str, value: str) -> list[dict[str, object]]:
+    """Return the staged rows of a record, oldest first."""
+    with psycopg.connect(kept._dsn, row_factory=psycopg.rows.dict_row) as session:
+        statement = f"SELECT * FROM guangdong.{dataset} WHERE {where} = %s ORDER BY id"
+        return session.execute(statement.encode(), (value,)).fetchall()
+
+
+def found(kept: Registry, dataset: str, name: str, value: str) -> Record:
+    """Return a current record."""
+    (record,) = [each for each in kept.records(dataset) if each.values.get(name) == value]
+    return record
+
+
+def added(kept: Registry, samples: Samples, **values: str | None) -> Record:
+    """Save a new department and return its record."""
+    said = samples["department"] | {"KSBM": code()} | values
+    kept.save(kept.form_plan("department", said, row_id=None))
+    return found(kept, "department", "KSBM", str(said["KSBM"]))
+
+
+def settled(kept: Registry, dataset: str, record: Record, *, outcome: str | None = None, live: bool = True) -> None:
+    """Let the ledger know what a destination said of a record's newest row."""
+    from qianzhi.db.server import connect
+    from qianzhi.gateway.resources import records
+    from qianzhi.ledger import lanes
+
+    destination, regulator = kept.destination, kept.destination.regulator
+    dataset_ = regulator.dataset(dataset)
+    with connect(kept._dsn, application="test") as session:
+        (lane,) = [each for each in lanes.lanes_of(session, destination.name, regulator) if each.dataset == dataset]
+        session.execute("DELETE FROM qianzhi.arrived WHERE lane_id = %s AND row_id = %s", (lane.lane_id, record.row_id))
+        if outcome is None:
+            raw = records._newest(session, destination, dataset_)
+            changes = records._changes(raw, dataset_, destination)
+            mine = changes.filter(changes["row_id"] == record.row_id)
+            keys = mine.select("key_hash", "key_check", "row_id").with_columns(live=live)
+            settle_states(session, lane.lane_id, keys)
+        else:
+            session.execute(
+                "INSERT INTO qianzhi.outcomes (lane_id, row_id, outcome) VALUES (%s, %s, %s::qianzhi.row_outcome)",
+                (lane.lane_id, record.row_id, outcome),
+            )
+            session.execute(
+                "INSERT INTO qianzhi.findings (lane_id, row_id, origin, code, class, field, severity)"
+                " VALUES (%s, %s, 'hub', 'V09', 'E03', 'KSBM', 'error')",
+                (lane.lane_id, record.row_id),
+            )
+        session.commit()
+
+
+def test_a_form_inserts_a_whole_row_as_the_senders_account(kept: Registry, samples: Samples) -> None:
+    """Institution, change and times are filled in by clock; the account can do nothing but insert."""
+    before = clock.local_now().replace(microsecond=0)
+    record = added(kept, samples, KSMC="<b>内科</b>", YBJDM=" ")
+
+    (row,) = rows(kept, "department", "ksbm", record.values["KSBM"])
+    assert (row["jgdm"], row["cxbz"], row["ksmc"], row["ybjdm"]) == (INSTITUTION, "1", "<b>内科</b>", None)
+    assert row["sjscsj"] == row["tbrqsj"]
+    assert f"{before:%Y-%m-%d %H:%M:%S}" <= str(row["sjscsj"]) <= f"{clock.local_now():%Y-%m-%d %H:%M:%S}"
+    assert (record.state, record.exists, record.is_live) == (State.WAITING, True, False)
+    with psycopg.connect(kept._sender_dsn) as session:
+        assert session.info.user == "us_pos"
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            session.execute("UPDATE guangdong.department SET ksmc = 'x'")
+
+
+def test_what_happens_to_a_record_follows_from_what_is_accepted(kept: Registry, samples: Samples) -> None:
+    """New, then modified, be it that the first is still waiting; revoked once; new again afterwards."""
+    record = added(kept, samples)
+    key = record.values["KSBM"]
+    said = dict(record.values)
+
+    def change(**values: str) -> Record:
+        newest = found(kept, "department", "KSBM", key)
+        kept.save(kept.form_plan("department", said | values, row_id=newest.row_id))
+        return found(kept, "department", "KSBM", key)
+
+    waiting = change(KSMC="二")
+    settled(kept, "department", waiting)
+    accepted = found(kept, "department", "KSBM", key)
+    assert (accepted.state, accepted.is_live) == (State.ACCEPTED, True)
+    modified = change(KSMC="三")
+    settled(kept, "department", modified)
+    kept.save(kept.revocation("department", modified.row_id))
+    going = found(kept, "department", "KSBM", key)
+    assert (going.state, going.is_live, going.exists) == (State.WAITING, True, False)
+    settled(kept, "department", going, live=False)
+    gone = found(kept, "department", "KSBM", key)
+    assert (gone.state, gone.is_live, gone.exists) == (State.REVOKED, False, False)
+    assert [each.code for each in kept.revocation("department", gone.row_id).remarks] == ["nothing-to-revoke"]
+    change(KSMC="四")
+
+    changes = [(row["cxbz"], row["ksmc"]) for row in rows(kept, "department", "ksbm", key)]
+    assert changes == [("1", said["KSMC"]), ("2", "二"), ("2", "三"), ("3", "三"), ("1", "四")]
+
+
+def test_a_rejected_record_shows_its_findings_and_goes_as_new(kept: Registry, samples: Samples) -> None:
+    """The regulator never accepted it, so there is nothing to modify."""
+    record = added(kept, samples)
+    settled(kept, "department", record, outcome="rejected")
+
+    rejected = found(kept, "department", "KSBM", record.values["KSBM"])
+    assert (rejected.state, rejected.exists) == (State.REJECTED, False)
+    (told,) = kept.findings("department", [rejected], "en")
+    assert (told["row_id"], told["code"], told["dataset"]) == (record.row_id, "V09", "department")
+    kept.save(kept.form_plan("department", rejected.values, row_id=rejected.row_id))
+    assert [row["cxbz"] for row in rows(kept, "department", "ksbm", record.values["KSBM"])] == ["1", "1"]
+
+
+def test_a_finding_that_rejects_forbids_saving(kept: Registry, samples: Samples) -> None:
+    """Every field with its reason, before anything is saved."""
+    said = samples["department"] | {"KSBM": code(), "KSMC": None, "BZKSDM": "9999", "YBJDM": "123456789"}
+    plan = kept.form_plan("department", said, row_id=None)
+
+    assert [(each.field, each.code, each.severity.value) for each in plan.remarks] == [
+        ("KSMC", "V01", "error"),
+        ("YBJDM", "V02", "error"),
+        ("BZKSDM", "V03", "error"),
+    ]
+    with pytest.raises(SenderError):
+        kept.save(plan)
+    assert rows(kept, "department", "ksbm", str(said["KSBM"])) == []
+
+
+def test_a_new_record_takes_nobodys_place(kept: Registry, samples: Samples) -> None:
+    """A number that is taken is told, and so is a record that somebody changed meanwhile."""
+    record = added(kept, samples)
+    said = dict(record.values)
+    taken = kept.form_plan("department", said, row_id=None)
+    opened = kept.form_plan("department", said | {"KSMC": "甲"}, row_id=record.row_id)
+    kept.save(kept.form_plan("department", said | {"KSMC": "乙"}, row_id=record.row_id))
+
+    assert [each.code for each in taken.remarks] == ["record-exists"]
+    with pytest.raises(SenderError):
+        kept.save(opened)
+    late = kept.form_plan("department", said | {"KSMC": "甲"}, row_id=record.row_id)
+    assert [each.code for each in late.remarks] == ["record-changed"]
+    assert [row["ksmc"] for row in rows(kept, "department", "ksbm", said["KSBM"])] == [said["KSMC"], "乙"]
+
+
+def test_a_photo_is_kept_with_its_row(kept: Registry, samples: Samples) -> None:
+    """Until then nothing is written; afterwards the gateway finds it under the path in the record."""
+    picture = kept.album.picture(drawn(colour="navy"))
+    said = samples["staff"] | {"YHRYGH": code(), "GRZPCFDZ": picture.path}
+    missing = kept.form_plan("staff", said, row_id=None)
+    assert ("GRZPCFDZ", "V41.1") in [(each.field, each.code) for each in missing.remarks]
+
+    plan = kept.form_plan("staff", said, row_id=None, pictures=[picture])
+    assert plan.errors == 0
+    assert not kept._paths.resolve(picture.path).exists()
+    kept.save(plan)
+
+    assert kept._paths.resolve(picture.path).read_bytes() == picture.content
+    again = kept.form_plan("staff", said, row_id=found(kept, "staff", "YHRYGH", str(said["YHRYGH"])).row_id)
+    assert again.errors == 0
+
+
+def test_records_of_others_and_without_a_key_are_not_ours_to_keep(kept: Registry, samples: Samples) -> None:
+    """Hospital systems may put anything into the table."""
+    before = kept.records("contacts")
+    with psycopg.connect(kept._sender_dsn) as session:
+        session.execute("INSERT INTO contacts (jgdm, bm) VALUES ('another', 'a'), (%s, ' ')", (INSTITUTION,))
+        session.execute("INSERT INTO contacts (jgdm, bm, cxbz) VALUES (%s, ' 财务处 ', '?')", (f" {INSTITUTION} ",))
+
+    (record,) = [each for each in kept.records("contacts") if each not in before]
+    assert (record.values["BM"], record.state, record.exists) == (" 财务处 ", State.WAITING, False)
+
+
+def test_a_workbook_is_saved_whole_or_not_at_all(kept: Registry, samples: Samples) -> None:
+    """One bad cell, and nothing of it is saved; corrected, only what changed is inserted."""
+    before, fresh, photo = added(kept, samples), code(), drawn(colour="olive")
+    content = kept.template(["department", "staff"], filled=True)
+    department, staff = kept.forms["department"].title, kept.forms["staff"].title
+    at = 2 + [each.row_id for each in kept.records("department") if each.exists].index(before.row_id)
+    member = {**samples["staff"], "YHRYGH": fresh, "GRZPCFDZ": "照片.jpg", "XB": "1 男性"}
+    member = {name: value for name, value in member.items() if name in [e.name for e in kept.forms["staff"].inputs]}
+    content = books.put(content, department, {"KSMC": "改名"}, first=at)
+    bad = books.put(content, staff, member | {"XB": "男人"}, first=200)
+    good = books.put(content, staff, member, first=200)
+    files = attached([("照片.jpg", photo)])
+
+    plan = kept.plan(bad, files)
+    (error,) = [each for each in plan.remarks if each.severity.value == "error"]
+    assert (error.place.sheet, error.place.row, error.place.column, error.field) == (staff, 200, "C", "XB")
+    with pytest.raises(SenderError):
+        kept.save(plan)
+    assert rows(kept, "staff", "yhrygh", fresh) == []
+    assert len(rows(kept, "department", "ksbm", before.values["KSBM"])) == 1
+
+    counts = kept.save(kept.plan(good, files))
+    assert (counts["staff"]["new"], counts["department"]["new"], counts["department"]["modify"]) == (1, 0, 1)
+    assert [row["ksmc"] for row in rows(kept, "department", "ksbm", before.values["KSBM"])][1:] == ["改名"]
+    assert Path(kept._paths.resolve(str(rows(kept, "staff", "yhrygh", fresh)[0]["grzpcfdz"]))).is_file()
+
+
+def test_what_is_downloaded_and_uploaded_inserts_nothing(kept: Registry, samples: Samples) -> None:
+    """The whole way through the database and Excel."""
+    added(kept, samples, KSMC="=1+1", KSJS="一\n二")
+    plan = kept.plan(kept.template(list(kept.forms), filled=True), attached([]))
+
+    assert plan.remarks == []
+    counts = _count(kept)
+    kept.save(plan)
+    assert _count(kept) == counts
+    assert {name: each["unchanged"] for name, each in plan.counts().items()}["department"] > 0
+
+
+def test_a_preview_that_somebody_overtook_is_not_saved(kept: Registry, samples: Samples) -> None:
+    """What it would have overwritten nobody has looked at."""
+    record = added(kept, samples)
+    plan = _plan_of_one(kept, record)
+    added(kept, samples)
+
+    with pytest.raises(SenderError):
+        kept.save(plan)
+
+
+def test_what_the_database_refuses_is_told_without_values(kept: Registry, samples: Samples) -> None:
+    """A sign that no text of PostgreSQL holds is refused, and no value stands in the error."""
+    said = samples["department"] | {"KSBM": code(), "KSJS": "秘密\0"}
+    with pytest.raises(QianzhiError) as refused:
+        kept.save(kept.form_plan("department", said, row_id=None))
+
+    assert "秘密" not in str(refused.value)
+
+
+def _plan_of_one(kept: Registry, record: Record) -> Plan:
+    said = dict(record.values) | {"KSMC": "改名"}
+    return kept.form_plan("department", said, row_id=record.row_id)
+
+
+def _count(kept: Registry) -> list[tuple[object, ...]]:
+    with psycopg.connect(kept._dsn) as session:
+        return [
+            session.execute(f"SELECT count(*), max(id) FROM guangdong.{name}".encode()).fetchone() or ()
+            for name in kept.forms
+        ]
