@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qianzhi.cli import account, archive, key, results
+from qianzhi.cli import account, archive, key, resources, results
 from qianzhi.cli.terminal import (
     FAILED,
     DatasetOption,
@@ -38,6 +38,7 @@ app = typer.Typer(help="The hospital's end: staging tables, checks, upload, rece
 app.add_typer(account.app, name="account")
 app.add_typer(archive.app, name="archive")
 app.add_typer(key.app, name="key")
+app.add_typer(resources.app, name="resources")
 app.add_typer(results.app, name="results")
 
 _INSTANT = "%Y-%m-%d %H:%M:%S"
