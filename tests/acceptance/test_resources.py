@@ -33,7 +33,7 @@ def test_an_institution_a_department_and_a_colleague_are_typed_and_accepted(kept
     save(kept, "department", None, {"KSBM": NUMBER, "KSMC": "线上内科", "BZKSDM": "03", "KSJS": "<b>线上</b>"})
     plan = kept.form_plan("staff", colleague(kept, GRZPCFDZ=photo.path), row_id=None, pictures=[photo])
     assert plan.errors == 0, plan.as_json("zh")
-    kept.save(plan)
+    kept.save(plan, actor="test")
 
     town.cycle()
 
@@ -50,7 +50,7 @@ def test_one_is_corrected_and_one_is_withdrawn(kept: Registry, town: Town) -> No
     """The right kind of change is chosen; the regulator's current view follows."""
     department, member = found(kept, "department", KSBM=NUMBER), found(kept, "staff", YHRYGH=MEMBER)
     save(kept, "department", department.row_id, dict(department.values) | {"KSMC": "互联网内科"})
-    kept.save(kept.revocation("staff", member.row_id))
+    kept.save(kept.revocation("staff", member.row_id), actor="test")
 
     town.cycle()
 
@@ -66,7 +66,7 @@ def save(kept: Registry, dataset: str, row_id: int | None, values: dict[str, str
     """Save a form in which nothing forbids it."""
     plan = kept.form_plan(dataset, values, row_id=row_id)
     assert plan.errors == 0, plan.as_json("zh")
-    kept.save(plan)
+    kept.save(plan, actor="test")
 
 
 def colleague(kept: Registry, **values: str) -> dict[str, str]:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Keep institution, staff and other data that no hospital system holds.", no_args_is_help=True)
 
+ACTOR = "command"
+
 WorkbookArgument = Annotated[Path, typer.Argument(help="The workbook (.xlsx).", exists=True, dir_okay=False)]
 PicturesOption = Annotated[
     list[Path] | None,
@@ -90,7 +92,7 @@ def import_(
     plan = _plan(kept, workbook, pictures)
     _print_plan(plan, language, as_json=as_json)
     try:
-        kept.save(plan)
+        kept.save(plan, actor=ACTOR)
     except SenderError as error:
         complain(error)
         raise typer.Exit(FAILED) from error

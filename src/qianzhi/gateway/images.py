@@ -60,7 +60,7 @@ def inspect(raw: pl.DataFrame, dataset: Dataset, paths: PathMap) -> pl.DataFrame
     for field in dataset.fields:
         if field.image:
             named = raw[field.name].str.strip_chars()
-            seen = {path: _content(path, paths) for path in named.drop_nulls().unique().to_list() if path}
+            seen = {path: content_of(path, paths) for path in named.drop_nulls().unique().to_list() if path}
             reasons = {path: why for path, why in seen.items() if isinstance(why, str)}
             found.append(_findings(raw, named, reasons, field, dataset))
     return findings_of.concat(found)
@@ -89,12 +89,12 @@ def carry(raw: pl.DataFrame, dataset: Dataset, blobs: Blobs, paths: PathMap) -> 
 
 def _carried(text: str, blobs: Blobs, paths: PathMap) -> tuple[str | None, str | None]:
     """Keep one image: its digest, or why there is none."""
-    content = _content(text, paths)
+    content = content_of(text, paths)
     return (None, content) if isinstance(content, str) else (blobs.put(content).hex(), None)
 
 
-def _content(text: str, paths: PathMap) -> bytes | str:
-    """Return the bytes of an image, or why there is none."""
+def content_of(text: str, paths: PathMap) -> bytes | str:
+    """Return the bytes of the image that a record's path means, or why there is none."""
     path = paths.resolve(text)
     if path.drive.startswith("\\\\"):
         return "a path of another machine"  # opening it would make this one call there, with its credentials

@@ -44,7 +44,7 @@ def found(kept: Registry, dataset: str, name: str, value: str) -> Record:
 def added(kept: Registry, samples: Samples, **values: str | None) -> Record:
     """Save a new department and return its record."""
     said = samples["department"] | {"KSBM": code()} | values
-    kept.save(kept.form_plan("department", said, row_id=None))
+    kept.save(kept.form_plan("department", said, row_id=None), actor="test")
     return found(kept, "department", "KSBM", str(said["KSBM"]))
 
 
@@ -102,7 +102,7 @@ def test_what_happens_to_a_record_follows_from_what_is_accepted(kept: Registry, 
 
     def change(**values: str) -> Record:
         newest = found(kept, "department", "KSBM", key)
-        kept.save(kept.form_plan("department", said | values, row_id=newest.row_id))
+        kept.save(kept.form_plan("department", said | values, row_id=newest.row_id), actor="test")
         return found(kept, "department", "KSBM", key)
 
     waiting = change(KSMC="二")
@@ -111,7 +111,7 @@ def test_what_happens_to_a_record_follows_from_what_is_accepted(kept: Registry, 
     assert (accepted.state, accepted.is_live) == (State.ACCEPTED, True)
     modified = change(KSMC="三")
     settled(kept, "department", modified)
-    kept.save(kept.revocation("department", modified.row_id))
+    kept.save(kept.revocation("department", modified.row_id), actor="test")
     going = found(kept, "department", "KSBM", key)
     assert (going.state, going.is_live, going.exists) == (State.WAITING, True, False)
     settled(kept, "department", going, live=False)
@@ -133,7 +133,7 @@ def test_a_rejected_record_shows_its_findings_and_goes_as_new(kept: Registry, sa
     assert (rejected.state, rejected.exists) == (State.REJECTED, False)
     (told,) = kept.findings("department", [rejected], "en")
     assert (told["row_id"], told["code"], told["dataset"]) == (record.row_id, "V09", "department")
-    kept.save(kept.form_plan("department", rejected.values, row_id=rejected.row_id))
+    kept.save(kept.form_plan("department", rejected.values, row_id=rejected.row_id), actor="test")
     assert [row["cxbz"] for row in rows(kept, "department", "ksbm", record.values["KSBM"])] == ["1", "1"]
 
 
@@ -148,7 +148,7 @@ def test_a_finding_that_rejects_forbids_saving(kept: Registry, samples: Samples)
         ("BZKSDM", "V03", "error"),
     ]
     with pytest.raises(SenderError):
-        kept.save(plan)
+        kept.save(plan, actor="test")
     assert rows(kept, "department", "ksbm", str(said["KSBM"])) == []
 
 
@@ -158,11 +158,11 @@ def test_a_new_record_takes_nobodys_place(kept: Registry, samples: Samples) -> N
     said = dict(record.values)
     taken = kept.form_plan("department", said, row_id=None)
     opened = kept.form_plan("department", said | {"KSMC": "甲"}, row_id=record.row_id)
-    kept.save(kept.form_plan("department", said | {"KSMC": "乙"}, row_id=record.row_id))
+    kept.save(kept.form_plan("department", said | {"KSMC": "乙"}, row_id=record.row_id), actor="test")
 
     assert [each.code for each in taken.remarks] == ["record-exists"]
     with pytest.raises(SenderError):
-        kept.save(opened)
+        kept.save(opened, actor="test")
     late = kept.form_plan("department", said | {"KSMC": "甲"}, row_id=record.row_id)
     assert [each.code for each in late.remarks] == ["record-changed"]
     assert [row["ksmc"] for row in rows(kept, "department", "ksbm", said["KSBM"])] == [said["KSMC"], "乙"]
@@ -178,7 +178,7 @@ def test_a_photo_is_kept_with_its_row(kept: Registry, samples: Samples) -> None:
     plan = kept.form_plan("staff", said, row_id=None, pictures=[picture])
     assert plan.errors == 0
     assert not kept._paths.resolve(picture.path).exists()
-    kept.save(plan)
+    kept.save(plan, actor="test")
 
     assert kept._paths.resolve(picture.path).read_bytes() == picture.content
     again = kept.form_plan("staff", said, row_id=found(kept, "staff", "YHRYGH", str(said["YHRYGH"])).row_id)
@@ -213,11 +213,11 @@ def test_a_workbook_is_saved_whole_or_not_at_all(kept: Registry, samples: Sample
     (error,) = [each for each in plan.remarks if each.severity.value == "error"]
     assert (error.place.sheet, error.place.row, error.place.column, error.field) == (staff, 200, "C", "XB")
     with pytest.raises(SenderError):
-        kept.save(plan)
+        kept.save(plan, actor="test")
     assert rows(kept, "staff", "yhrygh", fresh) == []
     assert len(rows(kept, "department", "ksbm", before.values["KSBM"])) == 1
 
-    counts = kept.save(kept.plan(good, files))
+    counts = kept.save(kept.plan(good, files), actor="test")
     assert (counts["staff"]["new"], counts["department"]["new"], counts["department"]["modify"]) == (1, 0, 1)
     assert [row["ksmc"] for row in rows(kept, "department", "ksbm", before.values["KSBM"])][1:] == ["改名"]
     assert Path(kept._paths.resolve(str(rows(kept, "staff", "yhrygh", fresh)[0]["grzpcfdz"]))).is_file()
@@ -230,7 +230,7 @@ def test_what_is_downloaded_and_uploaded_inserts_nothing(kept: Registry, samples
 
     assert plan.remarks == []
     counts = _count(kept)
-    kept.save(plan)
+    kept.save(plan, actor="test")
     assert _count(kept) == counts
     assert {name: each["unchanged"] for name, each in plan.counts().items()}["department"] > 0
 
@@ -242,14 +242,14 @@ def test_a_preview_that_somebody_overtook_is_not_saved(kept: Registry, samples: 
     added(kept, samples)
 
     with pytest.raises(SenderError):
-        kept.save(plan)
+        kept.save(plan, actor="test")
 
 
 def test_what_the_database_refuses_is_told_without_values(kept: Registry, samples: Samples) -> None:
     """A sign that no text of PostgreSQL holds is refused, and no value stands in the error."""
     said = samples["department"] | {"KSBM": code(), "KSJS": "秘密\0"}
     with pytest.raises(QianzhiError) as refused:
-        kept.save(kept.form_plan("department", said, row_id=None))
+        kept.save(kept.form_plan("department", said, row_id=None), actor="test")
 
     assert "秘密" not in str(refused.value)
 

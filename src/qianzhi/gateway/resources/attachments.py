@@ -24,14 +24,19 @@ _UTF8_FLAG: Final = 0x800
 _ENCRYPTED_FLAG: Final = 0x1
 _ARCHIVES: Final = (b"PK\x03\x04", b"PK\x05\x06", b"Rar!", b"7z\xbc\xaf", b"\x1f\x8b", b"\xfd7zXZ")
 _READ_BYTES: Final = 2**16
-_UNREADABLE = (
+# Whatever a damaged or hostile archive makes of its reader, it is a file that cannot be used.
+_UNREADABLE: Final = (
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
     zipfile.BadZipFile,
     zipfile.LargeZipFile,
     zlib.error,
-    OSError,
-    RuntimeError,
-    ValueError,
-    NotImplementedError,
 )
 
 

@@ -35,15 +35,20 @@ _CELL_IMAGES: Final = "xl/cellimages.xml"
 _RELATIONSHIP: Final = f"{{{REL_NS}}}"
 _CELL_IMAGE: Final = re.compile(r"DISPIMG\(\s*\"([^\"]+)\"")
 _UNREADABLE: Final = (
+    ArithmeticError,
+    AttributeError,
     CellCoordinatesException,
     DefusedXmlException,
+    EOFError,
     LookupError,
     NotImplementedError,
     OSError,
     ParseError,
     RuntimeError,
+    TypeError,
     ValueError,
     zipfile.BadZipFile,
+    zipfile.LargeZipFile,
     zlib.error,
 )
 

@@ -23,6 +23,7 @@ PREFIX: Final = "/qianzhi/resources"
 
 PIXELS_MAX: Final = 40_000_000
 SIDE_PIXELS_MAX: Final = 3_000  # a page at 250 dots an inch; the uplink carries every byte
+THUMBNAIL_PIXELS: Final = 320
 _JPEG_QUALITY: Final = 90
 _LOSSLESS: Final = frozenset({"image/png", "image/gif", "image/bmp"})
 _MODES: Final = {"RGB", "L"}
@@ -72,11 +73,16 @@ class Album:
         return None
 
 
+def thumbnail(content: bytes) -> bytes:
+    """Return a small JPEG of a picture, to be looked at. Raises SenderError for what is no picture."""
+    return _written_anew(content, side_pixels=THUMBNAIL_PIXELS, as_jpeg=True)[0]
+
+
 def _path(content: bytes, suffix: str) -> str:
     return f"{PREFIX}/{hashlib.sha256(content).hexdigest()}{suffix}"
 
 
-def _written_anew(content: bytes) -> tuple[bytes, str]:
+def _written_anew(content: bytes, *, side_pixels: int = SIDE_PIXELS_MAX, as_jpeg: bool = False) -> tuple[bytes, str]:
     kind = media_type(content)
     try:
         with warnings.catch_warnings():
@@ -88,8 +94,8 @@ def _written_anew(content: bytes) -> tuple[bytes, str]:
                         remedy="Scan or save it smaller.",
                     )
                 image = ImageOps.exif_transpose(opened)
-                image.thumbnail((SIDE_PIXELS_MAX, SIDE_PIXELS_MAX))
-                written, suffix = _encoded(image, lossless=kind in _LOSSLESS)
+                image.thumbnail((side_pixels, side_pixels))
+                written, suffix = _encoded(image, lossless=kind in _LOSSLESS and not as_jpeg)
     except (
         OSError,
         ValueError,

@@ -5,13 +5,15 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from qianzhi.console import audit
 from qianzhi.db.server import connect
 from qianzhi.errors import ConfigurationError, SenderError
-from qianzhi.gateway import assembly, report
+from qianzhi.gateway import assembly, images, report
+from qianzhi.gateway.images import PathMap
 from qianzhi.gateway.resources import plan as plan_of
 from qianzhi.gateway.resources import records, saving, template, upload
 from qianzhi.gateway.resources.form import forms
-from qianzhi.gateway.resources.pictures import Album
+from qianzhi.gateway.resources.pictures import Album, thumbnail
 from qianzhi.gateway.resources.plan import Action, Line, Plan
 from qianzhi.gateway.resources.remarks import Place, remark
 from qianzhi.gateway.resources.upload import Stored
@@ -44,12 +46,14 @@ class Registry:
                 "The institution's code is not set.",
                 remedy="Run `qianzhi gateway init --institution <code>` with the code that the platform gave.",
             )
+        self.home = home
         self.destination = destination
         self.forms: Mapping[str, Form] = forms(destination.regulator)
         self.album = Album(assembly.pictures_folder(home))
         self._dsn = assembly.owner_dsn(home, settings)
         self._sender_dsn = assembly.role_dsn(home, settings, destination.regulator.sender)
         self._paths = assembly.path_map(home, settings)
+        self._folders = [folder.resolve() for folder in self._paths.prefixes.values()]
 
     def records(self, dataset: str) -> list[Record]:
         """Return the current records of a dataset, in the order in which they were said."""
@@ -109,9 +113,26 @@ class Registry:
             made.lines[dataset] = [Line(Place(), Action.REVOKE, values)]
         return self._judged(made)
 
-    def save(self, plan: Plan) -> dict[str, dict[str, int]]:
+    def thumbnail(self, path: str, picture: Picture | None = None) -> bytes | None:
         """
-        Insert what changes, all of it or nothing, and return the counts by dataset.
+        Return a small JPEG of the picture at a record's path, or of one that is not kept yet; None where there is none.
+
+        Only folders that hold pictures are looked into, whatever path somebody put into a record.
+        """
+        try:
+            if picture is not None:
+                return thumbnail(picture.content)
+            file = self._paths.resolve(path).resolve()
+            if not path or not any(file.is_relative_to(folder) for folder in self._folders):
+                return None
+            content = images.content_of(str(file), PathMap({}))
+            return thumbnail(content) if isinstance(content, bytes) else None
+        except (SenderError, OSError, ValueError):
+            return None
+
+    def save(self, plan: Plan, *, actor: str) -> dict[str, dict[str, int]]:
+        """
+        Insert what changes, all of it or nothing, and return the counts by dataset; the audit names the `actor`.
 
         Raises SenderError where a remark forbids it, or where somebody saved in between.
         """
@@ -129,7 +150,13 @@ class Registry:
             for picture in plan.pictures.values():
                 self.album.keep(picture)
             saving.insert(self._sender_dsn, self.destination.regulator.key, rows)
+            self._note(plan, actor)
         return plan.counts()
+
+    def _note(self, plan: Plan, actor: str) -> None:
+        with self._session() as session:
+            for name, counts in plan.counts().items():
+                audit.note(session, actor, "resources:records:saved", name, counts)
 
     def _stored(self, dataset: str) -> Stored:
         return Stored.of(self.forms[dataset], self.records(dataset))
