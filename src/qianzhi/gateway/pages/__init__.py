@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qianzhi.gateway.pages import accounts, doctor, results, services, whitelist
+from qianzhi.gateway.pages import accounts, doctor, resources, results, services, whitelist
 
 if TYPE_CHECKING:
     from qianzhi.console.pages import Page
@@ -16,6 +16,7 @@ def pages(home: Home, settings: Settings) -> tuple[Page, ...]:
     """Return every page."""
     official = (results.page(home, settings),) if results.machines(settings) else ()
     return (
+        resources.page(home, settings),
         *official,
         doctor.page(home, settings),
         services.page(home, settings),
