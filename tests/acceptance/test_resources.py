@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.acceptance.town import wait_for
 from tests.gateway.resources.conftest import drawn
 
 from qianzhi.gateway.resources.records import State
@@ -12,6 +13,8 @@ from qianzhi.gateway.resources.registry import Registry, registry
 from qianzhi.runtime.sources import load_settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.acceptance.town import Town
 
     from qianzhi.gateway.resources.records import Record
@@ -43,7 +46,7 @@ def test_an_institution_a_department_and_a_colleague_are_typed_and_accepted(kept
     assert town.ask_hub("SELECT jgdemc FROM guangdong.current_institution") == [("示例第二名称",)]
     assert town.ask_hub("SELECT ksjs FROM guangdong.current_department WHERE ksbm = %s", NUMBER) == [("<b>线上</b>",)]
     assert town.ask_hub("SELECT grzpcfdz FROM guangdong.current_staff WHERE yhrygh = %s", MEMBER) == [(photo.path,)]
-    assert any(file.read_bytes() == photo.content for file in town.books.hub_blobs.rglob("*") if file.is_file())
+    wait_for("the photo at the hub", lambda: photo.content in contents(town.books.hub_blobs))
 
 
 def test_one_is_corrected_and_one_is_withdrawn(kept: Registry, town: Town) -> None:
@@ -60,6 +63,11 @@ def test_one_is_corrected_and_one_is_withdrawn(kept: Registry, town: Town) -> No
     assert found(kept, "staff", YHRYGH=MEMBER).state is State.REVOKED
     changes = town.ask_hub("SELECT cxbz, accepted FROM guangdong.staff WHERE yhrygh = %s ORDER BY row_id", MEMBER)
     assert changes == [("1", True), ("3", True)]
+
+
+def contents(folder: Path) -> set[bytes]:
+    """Return what the files below a folder hold."""
+    return {file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
 def save(kept: Registry, dataset: str, row_id: int | None, values: dict[str, str]) -> None:

@@ -4,14 +4,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import polars as pl
 import psycopg
 import pytest
 from tests.gateway.resources import books
 from tests.gateway.resources.conftest import INSTITUTION, drawn
 
+from qianzhi.db.server import connect
 from qianzhi.errors import QianzhiError, SenderError
+from qianzhi.gateway.resources import records
 from qianzhi.gateway.resources.attachments import attached
 from qianzhi.gateway.resources.records import State
+from qianzhi.ledger import lanes
 from qianzhi.ledger.keys import settle_states
 from qianzhi.runtime import clock
 
@@ -48,22 +52,31 @@ def added(kept: Registry, samples: Samples, **values: str | None) -> Record:
     return found(kept, "department", "KSBM", str(said["KSBM"]))
 
 
-def settled(kept: Registry, dataset: str, record: Record, *, outcome: str | None = None, live: bool = True) -> None:
+def settled(
+    kept: Registry,
+    dataset: str,
+    record: Record,
+    *,
+    outcome: str | None = None,
+    live: bool = True,
+    state: str = "settled",
+) -> None:
     """Let the ledger know what a destination said of a record's newest row."""
-    from qianzhi.db.server import connect
-    from qianzhi.gateway.resources import records
-    from qianzhi.ledger import lanes
-
     destination, regulator = kept.destination, kept.destination.regulator
-    dataset_ = regulator.dataset(dataset)
     with connect(kept._dsn, application="test") as session:
         (lane,) = [each for each in lanes.lanes_of(session, destination.name, regulator) if each.dataset == dataset]
         session.execute("DELETE FROM qianzhi.arrived WHERE lane_id = %s AND row_id = %s", (lane.lane_id, record.row_id))
+        session.execute(
+            "INSERT INTO qianzhi.batches (batch_id, lane_id, edition, ruleset, as_of, row_ids, row_count, digest,"
+            " byte_count, state) VALUES (%s, %s, 'V3.0', '', now(), int8multirange(int8range(%s, %s, '[]')), 1,"
+            " sha256(''), 0, %s::qianzhi.batch_state)",
+            (uuid4(), lane.lane_id, record.row_id, record.row_id, state),
+        )
         if outcome is None:
-            raw = records._newest(session, destination, dataset_)
-            changes = records._changes(raw, dataset_, destination)
+            raw = records._newest(session, destination, regulator.dataset(dataset))
+            changes = records._changes(raw, regulator.dataset(dataset), destination)
             mine = changes.filter(changes["row_id"] == record.row_id)
-            keys = mine.select("key_hash", "key_check", "row_id").with_columns(live=live)
+            keys = mine.select("key_hash", "key_check", "row_id").with_columns(pl.lit(live).alias("live"))
             settle_states(session, lane.lane_id, keys)
         else:
             session.execute(
@@ -135,6 +148,46 @@ def test_a_rejected_record_shows_its_findings_and_goes_as_new(kept: Registry, sa
     assert (told["row_id"], told["code"], told["dataset"]) == (record.row_id, "V09", "department")
     kept.save(kept.form_plan("department", rejected.values, row_id=rejected.row_id), actor="test")
     assert [row["cxbz"] for row in rows(kept, "department", "ksbm", record.values["KSBM"])] == ["1", "1"]
+
+
+def test_a_row_on_its_way_is_told_and_modified(kept: Registry, samples: Samples) -> None:
+    """It was sent and nobody has answered yet: what comes behind it is a modification."""
+    record = added(kept, samples)
+    settled(kept, "department", record, state="sealed", live=False)
+
+    sent = found(kept, "department", "KSBM", record.values["KSBM"])
+    assert (sent.state, sent.is_live, sent.exists) == (State.SENT, False, True)
+
+
+def test_a_record_that_another_destination_holds_is_modified(kept: Registry, samples: Samples) -> None:
+    """A new record would be refused there; here the modification goes as new by itself."""
+    record = added(kept, samples)
+    settled(kept, "department", record, outcome="rejected")
+    with connect(kept._dsn, application="test") as session:
+        lanes.register(session, "elsewhere", kept.destination.regulator, {})
+        (lane,) = [
+            each
+            for each in lanes.lanes_of(session, "elsewhere", kept.destination.regulator)
+            if each.dataset == "department"
+        ]
+        dataset = kept.destination.regulator.dataset("department")
+        changes = records._changes(records._newest(session, kept.destination, dataset), dataset, kept.destination)
+        mine = changes.filter(changes["row_id"] == record.row_id).select("key_hash", "key_check", "row_id")
+        settle_states(session, lane.lane_id, mine.with_columns(pl.lit(value=True).alias("live")))
+        session.commit()
+
+    rejected = found(kept, "department", "KSBM", record.values["KSBM"])
+    assert (rejected.state, rejected.is_live, rejected.exists) == (State.REJECTED, False, True)
+
+
+def test_what_has_not_changed_is_not_saved_again(kept: Registry, samples: Samples) -> None:
+    """To open a form and save it is no modification."""
+    record = added(kept, samples)
+    plan = kept.form_plan("department", dict(record.values), row_id=record.row_id)
+    kept.save(plan, actor="test")
+
+    assert (plan.changes, plan.counts()["department"]["unchanged"]) == (0, 1)
+    assert len(rows(kept, "department", "ksbm", record.values["KSBM"])) == 1
 
 
 def test_a_finding_that_rejects_forbids_saving(kept: Registry, samples: Samples) -> None:

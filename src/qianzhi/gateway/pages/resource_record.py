@@ -161,7 +161,7 @@ class RecordDialog:
     async def _done(self, plan: Plan) -> None:
         await self._visit.work(self._kept.save, plan, actor=self._visit.live.who.actor)
         self._dialog.close()
-        notices.done(_("已保存，将随下一次上传提交。"))
+        notices.done(_("已保存，将随下一次上传提交。") if plan.changes else _("没有变化，无须保存。"))
         await self._saved()
 
 

@@ -16,7 +16,6 @@ from qianzhi.console.uploads import upload
 from qianzhi.errors import SenderError
 from qianzhi.gateway.pages.resource_record import SUFFIXES, widen
 from qianzhi.gateway.resources.attachments import attached
-from qianzhi.gateway.resources.plan import Action
 from qianzhi.runtime.workbooks import FILE_BYTES_MAX
 from qianzhi.specs.model import Severity
 
@@ -106,8 +105,7 @@ class WorkbookDialog:
             self._draw_counts(plan)
             if plan.remarks:
                 await self._draw_remarks(plan)
-        changes = any(line.action is not Action.UNCHANGED for lines in plan.lines.values() for line in lines)
-        if not plan.errors and changes:
+        if plan.changes and not plan.errors:
             self._button.enable()
 
     def _draw_counts(self, plan: Plan) -> None:

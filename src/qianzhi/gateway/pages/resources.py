@@ -43,7 +43,9 @@ _STATES: Final[Mapping[State, tuple[str, Tone]]] = {
     State.WAITING: (mark("待上传"), "accent"),
     State.SENT: (mark("待回执"), "accent"),
     State.HELD: (mark("待补"), "warn"),
+    State.DELIVERED: (mark("已交付"), "accent"),
     State.REJECTED: (mark("被拒绝"), "bad"),
+    State.WITHHELD: (mark("未放行"), "bad"),
     State.QUARANTINED: (mark("已隔离"), "bad"),
     State.SUPERSEDED: (mark("被替代"), "plain"),
     State.NOTHING_TO_REVOKE: (mark("无可撤销"), "plain"),
@@ -118,6 +120,9 @@ class _Records:
         handler = self._visit.handler
         ui.button(_("模板"), icon="download", on_click=handler(self._download_empty)).props("outline no-caps dense")
         ui.button(_("导出"), icon="table_view", on_click=handler(self._download_filled)).props("outline no-caps dense")
+        ui.button(_("全部导出"), icon="library_books", on_click=handler(self._download_all)).props(
+            "outline no-caps dense"
+        )
         ui.button(_("导入"), icon="upload", on_click=handler(self._upload)).props("outline no-caps dense")
         ui.button(_("新增"), icon="add", on_click=handler(self._add)).props("unelevated no-caps dense")
 
@@ -160,20 +165,25 @@ class _Records:
         return await self._visit.work(self._kept.records, self._name)
 
     async def _download_empty(self) -> None:
-        await self._download(filled=False)
+        await self._download([self._name], self._form.title, filled=False)
 
     async def _download_filled(self) -> None:
-        await self._visit.ask(audit.note, self._visit.live.who.actor, "resources:records:downloaded", self._name)
-        await self._download(filled=True)
+        await self._download([self._name], self._form.title, filled=True)
 
-    async def _download(self, *, filled: bool) -> None:
+    async def _download_all(self) -> None:
+        await self._download(list(self._kept.forms), _("机构与人员"), filled=True)
+
+    async def _download(self, names: list[str], called: str, *, filled: bool) -> None:
         def make(told: Progress) -> bytes:
-            told.at(self._name)
-            return self._kept.template([self._name], filled=filled)
+            told.at(called)
+            return self._kept.template(names, filled=filled)
 
+        if filled:
+            who, what = self._visit.live.who.actor, ", ".join(names)
+            await self._visit.ask(audit.note, who, "resources:records:downloaded", what)
         content = await run(self._visit, _("正在生成工作簿"), make)
         if content is not None:
-            offer(self._visit, f"{self._form.title}.xlsx", content)
+            offer(self._visit, f"{called}.xlsx", content)
 
     def _upload(self) -> None:
         WorkbookDialog(self._visit, self._kept, self._table.load).open()

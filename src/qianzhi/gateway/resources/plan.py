@@ -64,6 +64,11 @@ class Plan:
         """How many remarks forbid saving."""
         return sum(remark.severity is Severity.ERROR for remark in self.remarks)
 
+    @property
+    def changes(self) -> int:
+        """How many records are new, modified or revoked."""
+        return sum(line.action is not Action.UNCHANGED for lines in self.lines.values() for line in lines)
+
     def counts(self) -> dict[str, dict[str, int]]:
         """Return by dataset how many records are new, modified, revoked and unchanged."""
         counted = {name: Counter(line.action.value for line in lines) for name, lines in self.lines.items()}

@@ -41,12 +41,15 @@ class State(StrEnum):
     WAITING = "waiting"
     SENT = "sent"
     HELD = "held"
+    DELIVERED = "delivered"  # the destination has it and has said nothing of it
     REJECTED = "rejected"
+    WITHHELD = "withheld"  # found wrong before it was sent to a destination that takes only what is right
     QUARANTINED = "quarantined"
     SUPERSEDED = "superseded"
     NOTHING_TO_REVOKE = "nothing_to_revoke"
 
 
+_STANDINGS: Final = {0: State.SENT, 1: State.ACCEPTED, 2: State.DELIVERED}
 UNDER_WAY: Final = frozenset({State.WAITING, State.SENT, State.HELD})
 
 
@@ -143,7 +146,7 @@ def _changes(raw: pl.DataFrame, dataset: Dataset, destination: Destination) -> p
 
 
 def _with_states(changes: pl.DataFrame, states: pl.DataFrame, elsewhere: list[pl.DataFrame]) -> pl.DataFrame:
-    own = states.select(*KEY, last_id="row_id", live="live")
+    own = states.select(*KEY, "live")
     live = pl.concat([states, *elsewhere]).filter("live").select(*KEY, anywhere=pl.lit(value=True)).unique()
     return (
         changes.join(own, on=KEY, how="left", maintain_order="left")
@@ -153,12 +156,18 @@ def _with_states(changes: pl.DataFrame, states: pl.DataFrame, elsewhere: list[pl
 
 
 def _places(session: Session, lane: Lane, known: pl.DataFrame) -> dict[int, State]:
-    is_last = pl.col("row_id").eq_missing(pl.col("last_id"))
-    accepted = dict.fromkeys(known.filter(is_last)["row_id"], State.ACCEPTED)
-    asked = known.filter(~is_last)["row_id"]
-    parameters = {"lane_id": lane.lane_id, "row_ids": numbers.array_text(asked)}
+    """Return where each row is; one that nothing is known of waits, for the ledger will hear of it."""
+    asked = known.select("row_id").sort("row_id")
+    spans = numbers.columns(session, sql.SQL(_SQL.spans), ("low", "high", "standing"), {"lane_id": lane.lane_id})
+    # No two of these batches share a row, so the last that begins before a row is the one that may hold it.
+    within = asked.join_asof(spans.sort("low"), left_on="row_id", right_on="low").filter(
+        pl.col("row_id") < pl.col("high")
+    )
+    places = dict.fromkeys(asked["row_id"].to_list(), State.WAITING)
+    places |= {row_id: _STANDINGS[standing] for row_id, standing in within.select("row_id", "standing").iter_rows()}
+    parameters = {"lane_id": lane.lane_id, "row_ids": numbers.array_text(asked["row_id"])}
     told = session.execute(_SQL.places, parameters).fetchall()
-    return accepted | {int(str(row_id)): State(str(place)) for row_id, place in told}
+    return places | {int(str(row_id)): State(str(place)) for row_id, place in told}
 
 
 def _record(row: Mapping[str, object], values: Mapping[str, str | None], places: Mapping[int, State]) -> Record:

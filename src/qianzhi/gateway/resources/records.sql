@@ -12,23 +12,25 @@ FROM (
 ORDER BY row_id
 
 -- name: places
--- Where rows are that are not the last accepted one of their key: their outcome, held, sent, accepted before a later
--- one, or waiting, be it that the ledger has not heard of them yet.
+-- What is said of rows besides their batches: their outcome, that they are held, or that they wait.
 SELECT asked.row_id,
     coalesce(
         outcomes.outcome::text,
         CASE WHEN held.row_id IS NOT NULL THEN 'held' END,
-        CASE WHEN arrived.row_id IS NOT NULL THEN 'waiting' END,
-        (SELECT CASE WHEN state = 'settled' THEN 'accepted' ELSE 'sent' END
-         FROM qianzhi.batches
-         WHERE batches.lane_id = %(lane_id)s AND row_ids @> asked.row_id AND state::text NOT IN ('split', 'refused')
-         ORDER BY sealed_at DESC
-         LIMIT 1),
-        'waiting')
+        CASE WHEN arrived.row_id IS NOT NULL THEN 'waiting' END)
 FROM unnest(%(row_ids)s::bigint[]) AS asked (row_id)
 LEFT JOIN qianzhi.outcomes ON outcomes.lane_id = %(lane_id)s AND outcomes.row_id = asked.row_id
 LEFT JOIN qianzhi.held ON held.lane_id = %(lane_id)s AND held.row_id = asked.row_id
 LEFT JOIN qianzhi.arrived ON arrived.lane_id = %(lane_id)s AND arrived.row_id = asked.row_id
+WHERE outcomes.row_id IS NOT NULL OR held.row_id IS NOT NULL OR arrived.row_id IS NOT NULL
+
+-- name: spans
+-- The ids that the batches of a lane hold, from the first up to and without the second, and how the batch stands:
+-- 1 is settled, 2 delivered without a word, 0 on its way. States are compared as text, since a script may add some.
+SELECT string_agg(int8send(lower(one)), ''), string_agg(int8send(upper(one)), ''),
+    string_agg(int8send(CASE state::text WHEN 'settled' THEN 1 WHEN 'delivered' THEN 2 ELSE 0 END), '')
+FROM qianzhi.batches CROSS JOIN LATERAL unnest(row_ids) AS one
+WHERE lane_id = %(lane_id)s AND state::text NOT IN ('split', 'refused')
 
 -- name: findings
 -- What is on record about some rows of a lane, and what held ones wait for.

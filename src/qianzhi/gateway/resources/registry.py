@@ -15,6 +15,7 @@ from qianzhi.gateway.resources import records, saving, template, upload
 from qianzhi.gateway.resources.form import forms
 from qianzhi.gateway.resources.pictures import Album, thumbnail
 from qianzhi.gateway.resources.plan import Action, Line, Plan
+from qianzhi.gateway.resources.records import State
 from qianzhi.gateway.resources.remarks import Place, remark
 from qianzhi.gateway.resources.upload import Stored
 from qianzhi.runtime import clock
@@ -95,8 +96,7 @@ class Registry:
             made.remarks.append(remark("record-exists", Place(), field=blamed))
         elif row_id is not None and (record is None or record.row_id != row_id):
             made.remarks.append(remark("record-changed", Place(), field=blamed))
-        exists = record is not None and record.exists
-        made.lines[dataset] = [Line(Place(), Action.MODIFY if exists else Action.NEW, said)]
+        made.lines[dataset] = [Line(Place(), _action(record, said), said)]
         return self._judged(made)
 
     def revocation(self, dataset: str, row_id: int) -> Plan:
@@ -169,6 +169,14 @@ class Registry:
     def _session(self) -> Iterator[Session]:
         with connect(self._dsn, application="qianzhi resources", autocommit=True) as session:
             yield session
+
+
+def _action(record: Record | None, said: Mapping[str, str | None]) -> Action:
+    if record is None or not record.exists:
+        return Action.NEW
+    # What was refused is tried again as it is: a picture may have come to its place meanwhile.
+    is_same = all((value or "") == record.values.get(name, "").strip() for name, value in said.items())
+    return Action.UNCHANGED if is_same and record.state is not State.REJECTED else Action.MODIFY
 
 
 def registry(home: Home, settings: Settings, destination: str | None = None) -> Registry:

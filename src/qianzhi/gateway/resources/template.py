@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 GUIDE: Final = "说明 Guide"
 _WIDTH_MIN, _WIDTH_MAX = 12, 40  # characters
 _GUIDE_WIDTH: Final = 60
-_TO_CORRECT: Final = frozenset({State.REJECTED, State.QUARANTINED})
+_TO_CORRECT: Final = frozenset({State.REJECTED, State.WITHHELD, State.QUARANTINED})
 
 _GUIDE: Final = (
     Text("每个工作表是一个数据集，每行是一条记录。", "Each sheet is a dataset, each row a record."),
