@@ -135,6 +135,7 @@ def test_a_colleague_gets_a_photo(
     page.get_by_text("文件不是可用的图片").wait_for()
     page.locator("[data-field=GRZPCFDZ] input[type=file]").set_input_files(photo)
     page.locator(".portrait img").wait_for()
+    page.locator(".portrait img").scroll_into_view_if_needed()
     guest.shoot(shots, "resources-staff-zh")
     save(page)
     page.get_by_text("以上是提醒").wait_for()
