@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from http import HTTPStatus
     from uuid import UUID
 
     import polars as pl
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
     from qianzhi.sealing.envelopes import Envelope, Manifest
     from qianzhi.sealing.notes import DeliveryNote
     from qianzhi.sealing.receipts import Receipt
-    from qianzhi.specs.model import Regulator
+    from qianzhi.specs.model import Regulator, Text
 
 
 class Door(Protocol):
@@ -65,3 +68,86 @@ class Intake(Protocol):
 
         `batch_id` is what the address said, for bodies that say none. Raises SenderError for no sound batch.
         """
+
+
+class Outcome(StrEnum):
+    """What becomes of a regulator's question for evidence."""
+
+    SERVED = "served"
+    MALFORMED = "malformed"  # a parameter is missing or cannot be read
+    UNPROVEN = "unproven"  # whoever asks does not prove to be the regulator
+    UNKNOWN = "unknown"  # there is no such evidence
+    FAILED = "failed"  # the gateway could not look
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One kind of evidence that a regulator may ask for, by the number of a record."""
+
+    name: str  # ours; stands in the names of files
+    method: str  # the last step of the address that the regulator asks at
+    title: Text
+    dataset: str
+    record: str  # the field of the dataset that the regulator asks by
+    promised: str  # the field that says whether there is such evidence
+    links: Mapping[str, str]  # media type to the last step of the address of a file
+    obliged: bool = True
+    many: bool = False  # several files belong to one record; else the last registered one counts
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question that proved to be the regulator's."""
+
+    record: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The body of an answer."""
+
+    content: bytes
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a printed form: a heading over a table."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+class Evidence(Protocol):
+    """How a regulator asks a hospital for evidence; a module `evidence` of the regulator's folder fulfils it. Pure."""
+
+    KEY_CHARACTERS: int
+    ASKED: tuple[Asked, ...]
+    STATUSES: Mapping[Outcome, HTTPStatus]
+    CHOICES: Mapping[str, tuple[str, ...]]  # what the document leaves open; the first is what we take it to mean
+
+    def judge(
+        self, query: str, keys: Sequence[str], choices: Mapping[str, str], *, now: int, window_seconds: int
+    ) -> Question | Outcome:
+        """
+        Return the question that the query of an address asks, or why it is none.
+
+        `keys` are all that are valid; `now` is in seconds since 1970. Takes the same time whichever key does not fit.
+        """
+
+    def answer(self, asked: Asked, links: Sequence[tuple[str, str]], choices: Mapping[str, str]) -> Reply:
+        """Return what is answered where there are files: each link as media type and address; at least one."""
+
+    def refuse(self, outcome: Outcome) -> Reply:
+        """Return what goes with a status that is not that of an answer."""
+
+    def ask(self, key: str, record: str, choices: Mapping[str, str], *, now: int) -> Mapping[str, str]:
+        """Return the parameters by which the regulator asks."""
+
+    def read(self, asked: Asked, content: bytes) -> list[str]:
+        """Return the addresses that an answer names. Raises SenderError for anything else."""
+
+    def form(self, key: str, base_url: str, served: Collection[str]) -> Sequence[Part]:
+        """Return the form by which a hospital tells key and addresses; `served` names the kinds that it has."""
