@@ -41,7 +41,9 @@ def test_the_listed_defaults_are_those_that_apply() -> None:
     written = Settings.model_validate(tomllib.loads("\n".join(lines)))
 
     assert written.gateway.destinations["p"] == Destination(regulator="guangdong", url="https://hub.example")
-    rest = written.model_copy(update={"gateway": written.gateway.model_copy(update={"destinations": {}, "images": {}})})
+    evidence = written.gateway.evidence.model_copy(update={"folders": {}})
+    named = {"destinations": {}, "images": {}, "evidence": evidence}
+    rest = written.model_copy(update={"gateway": written.gateway.model_copy(update=named)})
     assert rest == Settings()
 
 

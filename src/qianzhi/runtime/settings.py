@@ -69,9 +69,19 @@ def _dsn_without_password(text: str) -> str:
     return text
 
 
+def _origin(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"https", "http"} or not parts.hostname or f"{parts.scheme}://{parts.netloc}" != text:
+        raise ValueError("an origin has the form https://host or https://host:port, without a path or user name")
+    if "@" in parts.netloc:
+        raise ValueError("an origin has no user name")
+    return text.lower()
+
+
 HomePath = Annotated[Path, AfterValidator(_within_home)]  # relative paths start at the home
 Network = Annotated[str, AfterValidator(_network)]
 Url = Annotated[str, AfterValidator(_url)]
+Origin = Annotated[str, AfterValidator(_origin)]
 Dsn = Annotated[str, AfterValidator(_dsn_without_password)]
 Name = Annotated[str, StringConstraints(pattern=rf"^{_NAME_PATTERN}$")]
 
@@ -275,6 +285,54 @@ class Encryption(Section):
     )
 
 
+class EvidenceTls(Tls):
+    """[gateway.evidence.tls]."""
+
+    certificate: HomePath | None = setting(None, "A certificate chain (PEM) instead of one that the gateway makes.")
+
+
+class EvidenceFolder(Section):
+    """[gateway.evidence.folders.<name>]."""
+
+    folder: HomePath = setting(..., "Where files to be shown lie on this machine; nothing outside is ever served.")
+    scan: bool = setting(True, "Whether files in it are registered by their names.")  # noqa: FBT003 - its default
+
+
+class EvidenceRemote(Section):
+    """[gateway.evidence.remote]."""
+
+    origins: tuple[Origin, ...] = setting((), "Where files may lie that are passed on.", unit="https://host:port")
+    networks: tuple[Network, ...] = setting(
+        (), "Networks that are not public and may be asked nevertheless.", unit="CIDR"
+    )
+    ca_file: HomePath | None = setting(None, "The certificate authority to trust there, besides the machine's own.")
+    bytes_max: int = setting(4096 * MIB, "The largest file that is passed on.", unit="bytes", ge=1024)
+    seconds_max: float = setting(3600.0, "How long passing a file on may take.", unit="seconds", gt=0)
+
+
+class Evidence(Section):
+    """[gateway.evidence]."""
+
+    enabled: bool = setting(False, "Whether regulators are answered.")  # noqa: FBT003 - its default
+    regulator: str | None = setting(None, "The regulator that asks, where the destinations are of several.")
+    listen: str = setting("127.0.0.1", "The address of this machine that the regulator, or a proxy, reaches.")
+    port: int = setting(8444, "The port that the regulator, or a proxy, reaches.", unit="TCP port", ge=1, le=65535)
+    public_base_url: Url | None = setting(None, "The address that the regulator was told, with its path if it has one.")
+    proxies: tuple[Network, ...] = setting((), "Proxies whose X-Forwarded-For is believed.", unit="CIDR")
+    workers: int = setting(1, "How many processes answer.", unit="processes", ge=1, le=64)
+    connections_max: int = setting(1024, "How many connections a process holds at once.", unit="connections", ge=1)
+    window_seconds: int = setting(300, "How far the time of a token may be from ours.", unit="seconds", ge=1, le=86400)
+    link_seconds: int = setting(600, "How long the address of a file is valid.", unit="seconds", ge=10, le=86400)
+    key_overlap_days: int = setting(
+        14, "How long a key stays valid once a new one was made.", unit="days", ge=0, le=365
+    )
+    choices: tuple[str, ...] = setting((), "What the regulator's document leaves open, each as name=value.")
+    scan_seconds: int = setting(300, "How often the folders are looked through.", unit="seconds", ge=5, le=86400)
+    folders: dict[Name, EvidenceFolder] = Field(default_factory=dict, description="Folders, each by a name.")
+    remote: EvidenceRemote = section(EvidenceRemote, "Files that lie on other machines.")
+    tls: EvidenceTls = section(EvidenceTls, "What the gateway shows to prove who it is.")
+
+
 class Gateway(Section):
     """[gateway]."""
 
@@ -291,6 +349,7 @@ class Gateway(Section):
     reminder: Reminder = section(Reminder, "The check ahead of the cycle.")
     retention: Retention = section(Retention, "How long data stays on this machine.")
     encryption: Encryption = section(Encryption, "Encryption of files in the data directory.")
+    evidence: Evidence = section(Evidence, "What a regulator may ask to see of a record.")
 
 
 class Intake(Section):
