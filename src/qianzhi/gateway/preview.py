@@ -36,7 +36,7 @@ def preview(
             continue
         dataset = destination.regulator.dataset(lane.dataset)
         found = [
-            _checked(raw, workplace, destination, as_of, dataset)
+            _checked(session, raw, workplace, destination, as_of=as_of, dataset=dataset)
             for raw in _waiting(session, lane, dataset, workplace.chunk_rows)
         ]
         yield lane.dataset, sum(count for count, _ in found), concat(frame for _, frame in found)
@@ -52,8 +52,17 @@ def _waiting(session: Session, lane: Lane, dataset: Dataset, limit: int) -> Iter
 
 
 def _checked(
-    raw: pl.DataFrame, workplace: Workplace, destination: Destination, as_of: datetime, dataset: Dataset
+    session: Session,
+    raw: pl.DataFrame,
+    workplace: Workplace,
+    destination: Destination,
+    *,
+    as_of: datetime,
+    dataset: Dataset,
 ) -> tuple[int, pl.DataFrame]:
     raw = staging.mapped(raw, dataset, destination.maps)
     checked = checker(destination.regulator, dataset).check(raw, as_of=as_of)
-    return raw.height, concat([checked.findings, images.inspect(raw, dataset, workplace.paths)])
+    found = [checked.findings, images.inspect(raw, dataset, workplace.paths)]
+    if workplace.promises is not None:
+        found.append(workplace.promises.broken(session, raw, dataset, destination.regulator.key))
+    return raw.height, concat(found)

@@ -153,7 +153,7 @@ class Sealer:
     def _judge(self, cycle: Cycle, checked: Checked, in_flight: pl.DataFrame) -> _Judged:
         raw = checked.raw
         carried, image_findings = carry(raw, self.dataset, self._workplace.blobs, self._workplace.paths)
-        found = findings_of.concat([checked.findings, image_findings])
+        found = findings_of.concat([checked.findings, image_findings, self._broken_promises(raw)])
         rejected, withholds = findings_of.rejecting(found), self._destination.withholds_errors
         if RuleKind.STATE not in self._destination.kinds:
             rows = raw.select("row_id")
@@ -164,6 +164,12 @@ class Sealer:
         around = self._surroundings(rows, in_flight, parents)
         decided = triage(rows, rejected, around, self.dataset, withholds=withholds)
         return _Judged(carried, rows, findings_of.concat([found, decided.findings]), decided)
+
+    def _broken_promises(self, raw: pl.DataFrame) -> pl.DataFrame:
+        promises = self._workplace.promises
+        if promises is None or RuleKind.SENDER not in self._destination.kinds:
+            return findings_of.empty()
+        return promises.broken(self._session, raw, self.dataset, self._destination.regulator.key)
 
     def _surroundings(self, rows: pl.DataFrame, in_flight: pl.DataFrame, parents: tuple[Parents, ...]) -> Surroundings:
         # What is new needs no state of its own: whether its key is taken is for the regulator to say.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 WORKER_PART = "worker"
 HEALTH_PART = "health"
 CONSOLE_PART = "console"
+EVIDENCE_PART = "evidence"
 
 
 def supervise(home: Home, settings: Settings) -> None:
@@ -34,10 +35,14 @@ def supervise(home: Home, settings: Settings) -> None:
 
 def parts(home: Home, settings: Settings) -> list[Part]:
     """Return the parts in the order of their needs."""
+    cluster = assembly.cluster(home, settings)
     names = [WORKER_PART, HEALTH_PART]
     if settings.gateway.console.enabled:
         names.append(CONSOLE_PART)
-    return ends.parts_of(End.GATEWAY, home, assembly.cluster(home, settings), names)
+    found = ends.parts_of(End.GATEWAY, home, cluster, names)
+    if settings.gateway.evidence.enabled:
+        found.append(ends.process_of(End.GATEWAY, home, cluster, EVIDENCE_PART, "serve"))
+    return found
 
 
 def work(home: Home, settings: Settings) -> None:

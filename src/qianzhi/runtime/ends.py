@@ -61,8 +61,10 @@ def parts_of(end: End, home: Home, cluster: Cluster | None, names: Sequence[str]
     parts: list[Part] = []
     if cluster is not None:
         parts.append(Service(DATABASE_PART, starter=cluster.start, runs=cluster.running, stopper=cluster.stop))
-    needs = (DATABASE_PART,) if cluster is not None else ()
-    for name in names:
-        command = [sys.executable, "-m", "qianzhi", end.value, name, "--home", str(home.path)]
-        parts.append(Process(name, command, needs=needs))
-    return parts
+    return [*parts, *(process_of(end, home, cluster, name) for name in names)]
+
+
+def process_of(end: End, home: Home, cluster: Cluster | None, name: str, *words: str) -> Process:
+    """Return the process `qianzhi <end> <name> [<words>]`, which needs the database."""
+    command = [sys.executable, "-m", "qianzhi", end.value, name, *words, "--home", str(home.path)]
+    return Process(name, command, needs=(DATABASE_PART,) if cluster is not None else ())
