@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qianzhi.cli import account, archive, key, resources, results
+from qianzhi.cli import account, archive, evidence, key, resources, results
 from qianzhi.cli.terminal import (
     FAILED,
     DatasetOption,
@@ -37,9 +37,12 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The hospital's end: staging tables, checks, upload, receipts.", no_args_is_help=True)
 app.add_typer(account.app, name="account")
 app.add_typer(archive.app, name="archive")
+app.add_typer(evidence.app, name="evidence")
+app.add_typer(evidence.media, name="media")
 app.add_typer(key.app, name="key")
 app.add_typer(resources.app, name="resources")
 app.add_typer(results.app, name="results")
+app.command()(evidence.selftest)
 
 _INSTANT = "%Y-%m-%d %H:%M:%S"
 LOOPBACK_HUB = "https://127.0.0.1:8443"  # where `qianzhi hub run` on this machine answers

@@ -112,6 +112,15 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """A question by which a hospital tries its own service, and what must become of it."""
+
+    title: Text
+    parameters: Mapping[str, str]
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """A part of a printed form: a heading over a table."""
 
@@ -145,6 +154,11 @@ class Evidence(Protocol):
 
     def ask(self, key: str, record: str, choices: Mapping[str, str], *, now: int) -> Mapping[str, str]:
         """Return the parameters by which the regulator asks."""
+
+    def trials(
+        self, key: str, record: str, choices: Mapping[str, str], *, now: int, window_seconds: int
+    ) -> Sequence[Trial]:
+        """Return questions of which each must be refused in its own way; `record` is known, `key` is valid."""
 
     def read(self, asked: Asked, content: bytes) -> list[str]:
         """Return the addresses that an answer names. Raises SenderError for anything else."""

@@ -36,7 +36,7 @@ class Gathering(Generic[K, V]):
         self._work: asyncio.Task[None] | None = None
 
     async def ask(self, key: K) -> V | None:
-        """Return the value of a key, if it has one. Raises what `read` raises, and RetryableError when too many wait."""
+        """Return the value of a key, if it has one. Raises what `read` raises; RetryableError when too many wait."""
         if len(self._waiting) >= WAITING_MAX:
             raise RetryableError("Too many questions wait.", remedy="Ask again later.")
         loop = asyncio.get_running_loop()

@@ -46,6 +46,20 @@ class Scanned:
     refused_count: int = 0
     refused: list[tuple[str, str]] = field(default_factory=list)  # path and why
 
+    def counts(self) -> dict[str, int]:
+        """Return how many files met which fate."""
+        return {
+            "added": self.added_count,
+            "removed": self.removed_count,
+            "unchanged": self.unchanged_count,
+            "unnamed": self.unnamed_count,
+            "refused": self.refused_count,
+        }
+
+    def as_json(self) -> dict[str, object]:
+        """Return the public form."""
+        return {**self.counts(), "files": [{"file": file, "why": why} for file, why in self.refused]}
+
 
 @dataclass(frozen=True, slots=True)
 class Named:

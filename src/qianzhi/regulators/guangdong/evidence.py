@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from qianzhi.errors import SenderError
-from qianzhi.regulators.protocols import Asked, Outcome, Part, Question, Reply
+from qianzhi.regulators.protocols import Asked, Outcome, Part, Question, Reply, Trial
 from qianzhi.specs.model import Text
 
 if TYPE_CHECKING:
@@ -101,6 +101,8 @@ ASKED: Final = (
     ),
 )
 
+_TRIAL_SECONDS: Final = 60
+_NO_RECORD: Final = "../0"  # no hospital numbers a visit so, and no folder may be left by it
 _SECONDS: Final = re.compile(r"[0-9]{1,10}")  # thirteen digits are milliseconds, which the document does not know
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _REPLIES: Final = {"json": "application/json", "text": "text/plain; charset=utf-8"}
@@ -161,6 +163,21 @@ def refuse(outcome: Outcome) -> Reply:
 def ask(key: str, record: str, choices: Mapping[str, str], *, now: int) -> Mapping[str, str]:
     """Return the three parameters of a question."""
     return {"Token": token(key, str(now), choices), "Time": str(now), "RecordNo": record}
+
+
+def trials(key: str, record: str, choices: Mapping[str, str], *, now: int, window_seconds: int) -> Sequence[Trial]:
+    """Return questions of which each must be refused in its own way."""
+    sound = ask(key, record, choices, now=now)
+    late = window_seconds + _TRIAL_SECONDS
+    without = {name: value for name, value in sound.items() if name != "RecordNo"}
+    return (
+        Trial(Text("错误的Token", "wrong token"), {**sound, "Token": "0" * len(sound["Token"])}, Outcome.UNPROVEN),
+        Trial(Text("过期的时间", "time of the past"), ask(key, record, choices, now=now - late), Outcome.UNPROVEN),
+        Trial(Text("超前的时间", "time of the future"), ask(key, record, choices, now=now + late), Outcome.UNPROVEN),
+        Trial(Text("毫秒时间戳", "time in milliseconds"), {**sound, "Time": f"{now}000"}, Outcome.MALFORMED),
+        Trial(Text("缺少门诊号", "no record number"), without, Outcome.MALFORMED),
+        Trial(Text("不存在的门诊号", "unknown record"), ask(key, _NO_RECORD, choices, now=now), Outcome.UNKNOWN),
+    )
 
 
 def read(asked: Asked, content: bytes) -> list[str]:
