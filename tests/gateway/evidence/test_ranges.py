@@ -52,5 +52,5 @@ def test_any_part_of_any_file_can_be_asked_for() -> None:
     content = bytes(range(20))
     for first in range(20):
         for last in range(first, 20):
-            (part,) = ranges_of(f"bytes={first}-{last}", 20) or ()
-            assert content[part.start : part.stop] == content[first : last + 1]
+            parts = ranges_of(f"bytes={first}-{last}", 20) or []
+            assert [content[part.start : part.stop] for part in parts] == [content[first : last + 1]]

@@ -32,6 +32,7 @@ from qianzhi.runtime.stopping import follow_supervisor
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from qianzhi.db.server import Session
     from qianzhi.gateway.evidence.door import Door
     from qianzhi.gateway.evidence.sessions import Sessions
     from qianzhi.ledger.evidence import Media
@@ -154,22 +155,30 @@ def look(home: Home, settings: Settings) -> None:
     with connect(dsn, application="qianzhi evidence") as turn, connect(dsn, application="qianzhi evidence") as session:
         if not try_hold(turn, _SCAN_LOCK):
             return
-        key = asking.regulator_key(settings)
-        asked, shelf = asking.adapter(key).ASKED, assembly.shelf(settings)
-        for name, folder in settings.gateway.evidence.folders.items():
-            if folder.scan:
-                try:
-                    said = scan(session, key, asked, shelf, name)
-                except QianzhiError:
-                    session.rollback()
-                    log.exception("evidence:folder:failed", name=name)
-                    continue
-                if said.added_count or said.removed_count or said.refused_count:
-                    counts = {"accepted": said.added_count, "rejected": said.refused_count, "count": said.removed_count}
-                    log.info("evidence:folder:scanned", name=name, **counts)
+        _scan_all(session, settings)
         evidence.forget(session, before=clock.now() - timedelta(days=QUESTION_DAYS))
         session.commit()
         _let_workers_show(home, settings)
+
+
+def _scan_all(session: Session, settings: Settings) -> None:
+    key, shelf = asking.regulator_key(settings), assembly.shelf(settings)
+    asked = asking.adapter(key).ASKED
+    for name in (name for name, folder in settings.gateway.evidence.folders.items() if folder.scan):
+        try:
+            said = scan(session, key, asked, shelf, name)
+        except QianzhiError:
+            session.rollback()
+            log.exception("evidence:folder:failed", name=name)
+            continue
+        if said.added_count or said.removed_count or said.refused_count:
+            log.info(
+                "evidence:folder:scanned",
+                name=name,
+                accepted=said.added_count,
+                rejected=said.refused_count,
+                missing=said.removed_count,
+            )
 
 
 def _let_workers_show(home: Home, settings: Settings) -> None:
