@@ -27,6 +27,7 @@ class Bench(StrEnum):
     CHECK = "check"
     LATENCY = "latency"
     ARRIVAL = "arrival"
+    EVIDENCE = "evidence"
     ALL = "all"
 
 
@@ -92,7 +93,7 @@ def _measured(name: Bench, rows: int | None, kinds: Sequence[str], rounds: int) 
 
 
 def _run(name: Bench, rows: int | None, kinds: Sequence[str], rounds: int) -> list[Report]:
-    from qianzhi.bench import arrival, check, latency, pipeline
+    from qianzhi.bench import arrival, check, evidence, latency, pipeline
 
     _tell(f"{name.value} …")
     if name is Bench.PIPELINE:
@@ -101,6 +102,8 @@ def _run(name: Bench, rows: int | None, kinds: Sequence[str], rounds: int) -> li
         return [check.run(rows or check.ROWS, rounds, _tell)]
     if name is Bench.LATENCY:
         return [latency.run(min(rows or latency.ROWS, latency.ROWS_MAX), _tell)]
+    if name is Bench.EVIDENCE:
+        return [evidence.run(rows or evidence.ROWS, rounds, _tell)]
     return [arrival.run(rows or arrival.ROWS, rounds, _tell)]
 
 

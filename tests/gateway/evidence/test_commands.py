@@ -88,7 +88,7 @@ def test_files_are_added_listed_and_removed(site: Site, record: str) -> None:
         ("audio", "{folder}/../passfile"),
         ("audio", "/etc/passwd"),
         ("audio", "https://127.0.0.1/a.mp3"),
-        ("audio", "http://169.254/a.mp3"),
+        ("audio", "http://[::1]/a.mp3"),
         ("selfie", "{folder}/a.mp3"),
     ],
 )
