@@ -2,10 +2,15 @@
 
 -- name: of_records
 -- Gives the files of some records, each pair of kind and record once, in the order in which they are shown.
-SELECT m.media_id, m.kind, m.record, m.place::text AS place, m.location, m.media_type, m.byte_count, m.modified_ns
+-- OFFSET 0 keeps the planner from reading the whole register where its statistics are old.
+SELECT m.media_id, m.kind, m.record, m.place, m.location, m.media_type, m.byte_count, m.modified_ns
 FROM unnest(%(kinds)s::text[], %(records)s::text[]) AS wanted (kind, record)
-JOIN qianzhi.evidence_media m ON m.record = wanted.record AND m.kind = wanted.kind
-WHERE m.regulator = %(regulator)s AND m.removed_at IS NULL
+CROSS JOIN LATERAL (
+    SELECT media_id, kind, record, number, place::text AS place, location, media_type, byte_count, modified_ns
+    FROM qianzhi.evidence_media
+    WHERE record = wanted.record AND kind = wanted.kind AND regulator = %(regulator)s AND removed_at IS NULL
+    OFFSET 0
+) m
 ORDER BY m.number, m.media_id;
 
 -- name: of_ids
@@ -16,9 +21,14 @@ WHERE media_id = ANY(%(media_ids)s) AND removed_at IS NULL;
 
 -- name: known
 -- Tells which of some records have a file, by kind.
-SELECT DISTINCT kind, record
-FROM qianzhi.evidence_media
-WHERE regulator = %(regulator)s AND removed_at IS NULL AND record = ANY(%(records)s);
+SELECT DISTINCT m.kind, m.record
+FROM unnest(%(records)s::text[]) AS wanted (record)
+CROSS JOIN LATERAL (
+    SELECT kind, record
+    FROM qianzhi.evidence_media
+    WHERE record = wanted.record AND regulator = %(regulator)s AND removed_at IS NULL
+    OFFSET 0
+) m;
 
 -- name: remove_same
 -- Removes the entry that a new one of the same place replaces.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 WAITING_MAX: Final = 20_000
 """What came while the database was away beyond that is only counted."""
 
-PAUSE_SECONDS: Final = 0.5
+PAUSE_SECONDS: Final = 1.0
 
 log = structlog.stdlib.get_logger()
 

@@ -28,7 +28,7 @@ COMMENT ON COLUMN qianzhi.evidence_media.modified_ns IS
 COMMENT ON COLUMN qianzhi.evidence_media.folder IS 'The folder of the settings whose scan found it.';
 CREATE UNIQUE INDEX evidence_media_place ON qianzhi.evidence_media (regulator, kind, record, location)
     WHERE removed_at IS NULL;
-CREATE INDEX evidence_media_record ON qianzhi.evidence_media (regulator, record, kind) WHERE removed_at IS NULL;
+CREATE INDEX evidence_media_record ON qianzhi.evidence_media (record, kind) WHERE removed_at IS NULL;
 CREATE INDEX evidence_media_folder ON qianzhi.evidence_media (folder) WHERE removed_at IS NULL AND folder IS NOT NULL;
 
 CREATE TABLE qianzhi.evidence_questions (
