@@ -133,9 +133,15 @@ def note(session: Session, questions: Sequence[Noted]) -> None:
         session.execute(_SQL.note, {name: [getattr(each, name) for each in questions] for name in names})
 
 
-def asked(session: Session, *, limit: int) -> list[dict[str, Any]]:
+def asked(session: Session, *, limit: int, offset: int = 0) -> list[dict[str, Any]]:
     """Return questions, the newest first; a record is only ever its digest."""
-    return session.cursor(row_factory=dict_row).execute(_SQL.asked, {"limit": limit}).fetchall()
+    return session.cursor(row_factory=dict_row).execute(_SQL.asked, {"limit": limit, "offset": offset}).fetchall()
+
+
+def asked_count(session: Session) -> int:
+    """Return how many questions are on record, at most LISTED_MAX."""
+    row = session.execute(_SQL.asked_count, {"limit": LISTED_MAX}).fetchone()
+    return cast("int", row[0]) if row else 0
 
 
 def forget(session: Session, *, before: datetime) -> int:

@@ -86,7 +86,11 @@ SELECT asked_at, method, outcome, host(client) AS client,
     encode(record_digest, 'hex') AS record_digest, earlier
 FROM qianzhi.evidence_questions
 ORDER BY question_id DESC
-LIMIT %(limit)s;
+LIMIT %(limit)s OFFSET %(offset)s;
+
+-- name: asked_count
+-- Counts questions, as far as anybody turns pages.
+SELECT count(*) FROM (SELECT FROM qianzhi.evidence_questions LIMIT %(limit)s) counted;
 
 -- name: forget
 -- Drops questions that are older than anybody must know.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qianzhi.gateway.pages import accounts, doctor, resources, results, services, whitelist
+from qianzhi.gateway.pages import accounts, doctor, evidence, resources, results, services, whitelist
 
 if TYPE_CHECKING:
     from qianzhi.console.pages import Page
@@ -18,6 +18,7 @@ def pages(home: Home, settings: Settings) -> tuple[Page, ...]:
     return (
         resources.page(home, settings),
         *official,
+        evidence.page(home, settings),
         doctor.page(home, settings),
         services.page(home, settings),
         whitelist.page(home, settings),

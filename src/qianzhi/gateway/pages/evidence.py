@@ -1,0 +1,122 @@
+"""What a regulator may ask to see: on which terms, which files there are, and who asked last."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from qianzhi.console import notices
+from qianzhi.console.layout import text
+from qianzhi.console.pages import Page
+from qianzhi.console.tables import Column, Query, Slice, Table, Tagged, as_text, facts
+from qianzhi.console.text import Language, _, mark
+from qianzhi.gateway.evidence import asking, assembly, keys
+from qianzhi.ledger import evidence
+from qianzhi.regulators.protocols import Outcome
+from qianzhi.runtime import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from qianzhi.console.notices import Tone
+    from qianzhi.console.visit import Visit
+    from qianzhi.db.server import Session
+    from qianzhi.gateway.evidence.keys import Key
+    from qianzhi.runtime.home import Home
+    from qianzhi.runtime.settings import Settings
+
+_OUTCOMES: Final[Mapping[str, tuple[str, Tone]]] = {
+    Outcome.SERVED.value: (mark("已提供"), "good"),
+    Outcome.MALFORMED.value: (mark("参数错误"), "warn"),
+    Outcome.UNPROVEN.value: (mark("鉴权失败"), "bad"),
+    Outcome.UNKNOWN.value: (mark("查无文件"), "warn"),
+    Outcome.FAILED.value: (mark("服务出错"), "bad"),
+}
+
+
+def page(home: Home, settings: Settings) -> Page:
+    """Return the page."""
+
+    async def show(visit: Visit) -> None:
+        await _show(visit, home, settings)
+
+    return Page("/evidence", mark("调阅"), show, mark("系统"), "visibility")
+
+
+async def _show(visit: Visit, home: Home, settings: Settings) -> None:
+    said = settings.gateway.evidence
+    if not said.enabled:
+        notices.notice(
+            _("调阅服务未启用。"),
+            _("在 qianzhi.toml 的 [gateway.evidence] 中设置 enabled = true，并重新启动。"),
+            tone="warn",
+        )
+        return
+    key = asking.regulator_key(settings)
+    held = await visit.work(keys.read_keys, assembly.keys_file(home, key))
+    facts(
+        {
+            _("对外地址"): assembly.base_url(settings),
+            _("私钥"): _told([each for each in held if each.is_valid(clock.now())]),
+            _("令牌时间窗口"): _("前后 {seconds} 秒").format(seconds=said.window_seconds),
+            _("文件链接有效期"): _("{seconds} 秒").format(seconds=said.link_seconds),
+            _("调阅文件夹"): ", ".join(said.folders) or _("未设置"),
+        }
+    )
+    text(_("已登记的文件"), "h2")
+    titles = {each.name: each.title for each in asking.adapter(key).ASKED}
+    shown = {name: title.zh if visit.language is Language.ZH else title.en for name, title in titles.items()}
+    await _files(visit, key, shown).load()
+    text(_("最近的调阅请求"), "h2")
+    await _questions(visit).load()
+
+
+def _told(held: Sequence[Key]) -> str:
+    """Say when each key was made and ends; a key itself is shown by no page."""
+    if not held:
+        return _("尚未生成")
+    made = _("{made} 生成").format(made=as_text(held[-1].made_at))
+    ending = [_("旧私钥 {ends} 失效").format(ends=as_text(each.ends_at)) for each in held[:-1]]
+    return ", ".join([made, *ending])
+
+
+def _files(visit: Visit, regulator: str, titles: Mapping[str, str]) -> Table:
+    columns = [
+        Column("title", _("调阅类别")),
+        Column("media_type", _("格式"), "code"),
+        Column("files", _("文件数"), "number"),
+        Column("records", _("记录数"), "number"),
+        Column("mebibytes", _("大小（MiB）"), "number"),
+    ]
+
+    def fetch(session: Session, query: Query) -> Slice:
+        rows = [
+            {**each, "title": titles.get(each["kind"], each["kind"]), "mebibytes": each["bytes"] // 2**20}
+            for each in evidence.counts(session, regulator)
+        ]
+        return Slice(rows[query.offset : query.offset + query.size], len(rows))
+
+    hint = _("把文件按规则命名放入调阅文件夹，或用 qianzhi gateway media add 登记。")
+    return Table(visit, columns, fetch, empty=_("还没有登记文件。"), hint=hint)
+
+
+def _questions(visit: Visit) -> Table:
+    columns = [
+        Column("asked_at", _("请求时间")),
+        Column("method", _("接口"), "code"),
+        Column("outcome", _("答复"), "tag"),
+        Column("client", _("来源地址"), "code"),
+        Column("record_digest", _("记录摘要"), "code"),
+        Column("earlier", _("此前重复次数"), "number"),
+    ]
+
+    def fetch(session: Session, query: Query) -> Slice:
+        found = evidence.asked(session, limit=query.size, offset=query.offset)
+        rows = [{**each, "outcome": _tagged(str(each["outcome"]))} for each in found]
+        return Slice(rows, evidence.asked_count(session))
+
+    return Table(visit, columns, fetch, empty=_("还没有调阅请求。"))
+
+
+def _tagged(outcome: str) -> Tagged:
+    word, tone = _OUTCOMES[outcome]
+    return Tagged(_(word), tone)
