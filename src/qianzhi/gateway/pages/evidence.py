@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from qianzhi.console import notices
-from qianzhi.console.layout import text
+from qianzhi.console.layout import element, text
 from qianzhi.console.pages import Page
 from qianzhi.console.tables import Column, Query, Slice, Table, Tagged, as_text, facts
 from qianzhi.console.text import Language, _, mark
@@ -15,7 +16,7 @@ from qianzhi.regulators.protocols import Outcome
 from qianzhi.runtime import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from qianzhi.console.notices import Tone
     from qianzhi.console.visit import Visit
@@ -53,21 +54,31 @@ async def _show(visit: Visit, home: Home, settings: Settings) -> None:
         return
     key = asking.regulator_key(settings)
     held = await visit.work(keys.read_keys, assembly.keys_file(home, key))
-    facts(
-        {
-            _("对外地址"): assembly.base_url(settings),
-            _("私钥"): _told([each for each in held if each.is_valid(clock.now())]),
-            _("令牌时间窗口"): _("前后 {seconds} 秒").format(seconds=said.window_seconds),
-            _("文件链接有效期"): _("{seconds} 秒").format(seconds=said.link_seconds),
-            _("调阅文件夹"): ", ".join(said.folders) or _("未设置"),
-        }
-    )
-    text(_("已登记的文件"), "h2")
+    with _card(_("调阅条件")):
+        facts(
+            {
+                _("对外地址"): assembly.base_url(settings),
+                _("私钥"): _told([each for each in held if each.is_valid(clock.now())]),
+                _("令牌时间窗口"): _("前后 {seconds} 秒").format(seconds=said.window_seconds),
+                _("文件链接有效期"): _("{seconds} 秒").format(seconds=said.link_seconds),
+                _("调阅文件夹"): ", ".join(said.folders) or _("未设置"),
+            }
+        )
     titles = {each.name: each.title for each in asking.adapter(key).ASKED}
     shown = {name: title.zh if visit.language is Language.ZH else title.en for name, title in titles.items()}
-    await _files(visit, key, shown).load()
-    text(_("最近的调阅请求"), "h2")
-    await _questions(visit).load()
+    with _card(_("已登记的文件")):
+        files = _files(visit, key, shown)
+    with _card(_("最近的调阅请求")):
+        questions = _questions(visit)
+    await files.load()
+    await questions.load()
+
+
+@contextmanager
+def _card(title: str) -> Iterator[None]:
+    with element("section", "card"):
+        text(title, "h2")
+        yield
 
 
 def _told(held: Sequence[Key]) -> str:
@@ -90,7 +101,7 @@ def _files(visit: Visit, regulator: str, titles: Mapping[str, str]) -> Table:
 
     def fetch(session: Session, query: Query) -> Slice:
         rows = [
-            {**each, "title": titles.get(each["kind"], each["kind"]), "mebibytes": each["bytes"] // 2**20}
+            {**each, "title": titles.get(each["kind"], each["kind"]), "mebibytes": -(-each["bytes"] // 2**20)}
             for each in evidence.counts(session, regulator)
         ]
         return Slice(rows[query.offset : query.offset + query.size], len(rows))
