@@ -176,6 +176,15 @@ def remove(
 
 
 @media.command()
+def credential(home: HomeOption = None) -> None:
+    """Show the credential with which systems of [gateway.evidence] registrars register files themselves."""
+    from qianzhi.gateway.evidence import assembly, links
+
+    place, _ = _opened(home)
+    typer.echo(links.ensure_credential(assembly.credential_file(place)))
+
+
+@media.command()
 def scan(home: HomeOption = None, *, as_json: JsonOption = False) -> None:
     """Look through the folders now; exit code 1 when a file that is named by the rule is refused."""
     from qianzhi.gateway.evidence import asking, assembly

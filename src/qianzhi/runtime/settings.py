@@ -319,6 +319,7 @@ class Evidence(Section):
     port: int = setting(8444, "The port that the regulator, or a proxy, reaches.", unit="TCP port", ge=1, le=65535)
     public_base_url: Url | None = setting(None, "The address that the regulator was told, with its path if it has one.")
     proxies: tuple[Network, ...] = setting((), "Proxies whose X-Forwarded-For is believed.", unit="CIDR")
+    registrars: tuple[Network, ...] = setting((), "Networks whose systems may register files.", unit="CIDR")
     workers: int = setting(1, "How many processes answer.", unit="processes", ge=1, le=64)
     connections_max: int = setting(1024, "How many connections a process holds at once.", unit="connections", ge=1)
     window_seconds: int = setting(300, "How far the time of a token may be from ours.", unit="seconds", ge=1, le=86400)

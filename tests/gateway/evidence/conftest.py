@@ -128,6 +128,7 @@ def answering(postgres: Cluster, folder: Path, port: int, **more: object) -> Ite
             "gateway.evidence.public_base_url": BASE,
             "gateway.evidence.folders.media.folder": str(media),
             "gateway.evidence.proxies": ("127.0.0.1/32",),
+            "gateway.evidence.registrars": ("127.0.0.1/32",),
             **{f"gateway.evidence.{name}": value for name, value in more.items()},
         },
     )

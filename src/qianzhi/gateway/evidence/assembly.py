@@ -40,6 +40,11 @@ def secret_file(home: Home) -> Path:
     return home.end(End.GATEWAY).credentials / "evidence-links"
 
 
+def credential_file(home: Home) -> Path:
+    """Return where the credential lies that systems of the hospital register files with."""
+    return home.end(End.GATEWAY).credentials / "evidence-registrar"
+
+
 def choices(settings: Settings, evidence: Evidence) -> Mapping[str, str]:
     """Return what the regulator's document is taken to mean; ConfigurationError for a choice that there is not."""
     chosen = {name: values[0] for name, values in evidence.CHOICES.items()}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from qianzhi.gateway.evidence.files import Files
 from qianzhi.gateway.evidence.questions import Questions
+from qianzhi.gateway.evidence.registrar import PATH as REGISTRAR_PATH
 from qianzhi.regulators.protocols import Outcome
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from qianzhi.gateway.evidence.desk import Desk
+    from qianzhi.gateway.evidence.registrar import Registrar
     from qianzhi.regulators.protocols import Reply
 
 HEALTH_PATH: Final = "/healthz"
@@ -28,8 +30,15 @@ _METHODS: Final = frozenset({"GET", "HEAD"})
 class Door:
     """The application; `is_well` tells, in a thread, whether it can answer, and `close` ends what the desk holds."""
 
-    def __init__(self, desk: Desk, is_well: Callable[[], Awaitable[bool]], close: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        registrar: Registrar,
+        is_well: Callable[[], Awaitable[bool]],
+        close: Callable[[], None],
+    ) -> None:
         self._desk = desk
+        self._registrar = registrar
         self._is_well = is_well
         self._close = close
         self._questions = Questions(desk)
@@ -41,6 +50,8 @@ class Door:
         """Serve one connection scope."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
+        elif scope["path"] == REGISTRAR_PATH and self._registrar.is_open_to(scope):
+            await self._registrar.serve(scope, receive, send)
         elif scope["method"] not in _METHODS:
             await _reply(send, HTTPStatus.METHOD_NOT_ALLOWED, None, (b"allow", b"GET, HEAD"))
         else:

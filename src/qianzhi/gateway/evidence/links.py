@@ -78,3 +78,10 @@ def ensure_secret(file: Path) -> bytes:
     if not file.exists():
         write_durably(file, secrets.token_bytes(SECRET_BYTES))
     return file.read_bytes()
+
+
+def ensure_credential(file: Path) -> str:
+    """Return the credential of a file, a text; make it where there is none."""
+    if not file.exists():
+        write_durably(file, secrets.token_urlsafe(SECRET_BYTES).encode())
+    return file.read_text(encoding="utf-8").strip()

@@ -28,15 +28,17 @@ def register(
 
     Raises SenderError for what must not or cannot be shown, RetryableError where another machine does not answer.
     """
-    key = asking.regulator_key(settings)
-    asked = registry.kind_of(asking.adapter(key).ASKED, kind)
+    entry, found = look(settings, record, kind, source, number=number)
+    return evidence.register(session, asking.regulator_key(settings), entry, now=clock.now()), found
+
+
+def look(settings: Settings, record: str, kind: str, source: str, *, number: int = 0) -> tuple[Entry, Format]:
+    """Look into a file; return how it is registered, and what it is. Raises as `register` does."""
+    asked = registry.kind_of(asking.adapter(asking.regulator_key(settings)).ASKED, kind)
     registry.checked_record(record)
     if source.lower().startswith(_SCHEMES):
-        entry, found = asyncio.run(_remote_entry(settings, asked, record, source, number))
-    else:
-        shelf = assembly.shelf(settings)
-        entry, found = registry.entry_of_file(shelf, asked, record, Path(source), number=number)
-    return evidence.register(session, key, entry, now=clock.now()), found
+        return asyncio.run(_remote_entry(settings, asked, record, source, number))
+    return registry.entry_of_file(assembly.shelf(settings), asked, record, Path(source), number=number)
 
 
 async def _remote_entry(settings: Settings, asked: Asked, record: str, url: str, number: int) -> tuple[Entry, Format]:

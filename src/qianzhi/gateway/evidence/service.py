@@ -56,6 +56,7 @@ def answer(home: Home, settings: Settings) -> None:
     assembly.choices(settings, found)
     keys.ensure_key(assembly.keys_file(home, key), found.KEY_CHARACTERS, clock.now())
     links.ensure_secret(assembly.secret_file(home))
+    links.ensure_credential(assembly.credential_file(home))
     serve(partial(open_door, str(home.path)), assembly.listener(home, settings, clock.now()))
 
 
@@ -78,6 +79,7 @@ def _opened(home: Home, settings: Settings) -> Door:
     from qianzhi.gateway.evidence.door import Door
     from qianzhi.gateway.evidence.gathering import Gathering
     from qianzhi.gateway.evidence.guard import Clients
+    from qianzhi.gateway.evidence.registrar import Registrar
     from qianzhi.gateway.evidence.sessions import Sessions
 
     key = asking.regulator_key(settings)
@@ -103,7 +105,10 @@ def _opened(home: Home, settings: Settings) -> Door:
         files.close()
         sessions.close()
 
-    return Door(desk, partial(_is_well, sessions), close)
+    said = settings.gateway.evidence
+    credential = links.ensure_credential(assembly.credential_file(home))
+    registrar = Registrar(settings, sessions, desk.clients, said.registrars, credential)
+    return Door(desk, registrar, partial(_is_well, sessions), close)
 
 
 def _records(sessions: Sessions, key: str, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], list[Media]]:
