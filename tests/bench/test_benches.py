@@ -173,3 +173,14 @@ def test_a_bench_stays_away_from_a_real_installation(call: Call) -> None:
     assert process.returncode == 1
     assert "QIANZHI_HUB__DATABASE__DSN" in told
     assert "localhost" not in told
+
+
+@pytest.mark.bench
+def test_evidence(call: Call) -> None:
+    """Every question is answered; the file arrives whole from the service, and from nginx where there is one."""
+    _, found = reports(call, "evidence", "--rows", "300")
+    report = found["evidence"]
+    assert report["bounds"] == {"p99": 50.0}
+    assert report["goals"].items() >= {"questions to 2000/s": 1.0}.items()
+    assert ("file to nginx" in report["goals"]) == ("file by nginx" in report["figures"])
+    assert min(report["figures"]["file"]["values"]) > 0
