@@ -21,8 +21,8 @@ import typer
 from qianzhi import regulators
 from qianzhi.checks import catalogue as catalogue_of
 from qianzhi.checks import parse, structure
+from qianzhi.checks.catalogue import QUARANTINE_CODE
 from qianzhi.cli import app
-from qianzhi.gateway.deliver import QUARANTINE_CODE
 from qianzhi.ledger.tally import PUBLIC, Tally
 from qianzhi.runtime.reference import every_setting
 from qianzhi.specs.model import ErrorClass, RuleKind, Status
@@ -534,7 +534,22 @@ def ledger_page() -> str:
         scripts = sorted(folder.iterdir(), key=lambda each: each.name)
         text = "\n".join(script.read_text(encoding="utf-8") for script in scripts)
         parts += [f"## Of the {end}\n", *_end(text, end)]
+    parts += ["## What a sender may read\n", *_views()]
     return "\n".join(parts)
+
+
+def _views() -> Iterator[str]:
+    from qianzhi.ledger import views
+
+    yield "Views in the schema of the regulator, such as `guangdong.findings`."
+    yield "The sender (`us_pos`) reads these and nothing behind them; they show its regulator's datasets only."
+    yield "How to ask them: [Read results by SQL](../howto/read-results-by-sql.md).\n"
+    for view in views.VIEWS:
+        yield f"### view {view}\n\n{prose(views.REMARKS[view])}\n"
+        columns = [
+            (name.partition(".")[2], said) for name, said in views.REMARKS.items() if name.startswith(f"{view}.")
+        ]
+        yield table(("Column", "Remark"), [(code(name), said) for name, said in columns])
 
 
 def _end(text: str, end: str) -> Iterator[str]:

@@ -24,6 +24,8 @@ CODES_SHOWN_MAX: Final = 8
 
 INSTITUTION_CODE: Final = "V20"
 IMAGE_CODE: Final = "V41"
+QUARANTINE_CODE: Final = "Q01"
+"""Of a row that can be neither sealed nor delivered; it blames no field."""
 
 REPLY_CODE: Final = "R01"
 """What the regulator's own console gave as its reason, in its words: the finding's detail."""
@@ -86,9 +88,31 @@ class Catalogue:
             .drop(_WHY, _DATASET, strict=False)
         )
 
+    def every(self, dataset: str) -> Iterator[tuple[tuple[str, str, str, str], Explained]]:
+        """
+        Yield every finding that can be foreseen of a dataset: code, class, field and why, and its sentences.
+
+        `why` is the detail that the sentences have taken in; it is empty for all the others. What comes besides,
+        from a hub that knows more, is explained by itself.
+        """
+        owner = self._datasets[dataset]
+        for code, class_, blamed in dict(_stated(owner, self._datasets)):
+            yield (code, class_, blamed, ""), self._template(dataset, code, class_, blamed, None)
+        for field in owner.fields:
+            for code, class_ in _foreseen(field):
+                yield (code, class_, field.name, ""), self._template(dataset, code, class_, field.name, None)
+            if field.format.type in {ValueType.DATE, ValueType.DATETIME}:
+                for why in _WHY_NO_INSTANT:
+                    key = (FORMAT_CODE, ErrorClass.FORMAT.value, field.name)
+                    yield (*key, why), self._template(dataset, *key, why)
+        yield (QUARANTINE_CODE, ErrorClass.FORMAT.value, "", ""), _QUARANTINED
+        yield (REPLY_CODE, ErrorClass.FORMAT.value, "", ""), _REPLIED
+
     def _template(self, dataset: str, code: str, class_: str, field: str, why: str | None) -> Explained:
         if code == REPLY_CODE:
             return _REPLIED
+        if code == QUARANTINE_CODE:
+            return _QUARANTINED
         owner = self._datasets.get(dataset)
         if owner is None:
             return _unknown(code, field)
@@ -124,6 +148,19 @@ _WHY_NO_INSTANT: Final = {
 def _detailed(reason: str, detail: str, language: str) -> str:
     before, after = _BRACKETS[language]
     return f"{reason}{before}{detail}{after}"
+
+
+def _foreseen(field: Field) -> Iterator[tuple[str, str]]:
+    """Yield code and class of what the product itself may say of a field, beside what the regulator's folder states."""
+    yield MISSING_CODE, ErrorClass.MISSING.value
+    yield FORMAT_CODE, ErrorClass.LENGTH.value
+    yield FORMAT_CODE, ErrorClass.FORMAT.value
+    yield CONTROL_CODE, ErrorClass.FORMAT.value
+    if field.codes:
+        yield DOMAIN_CODE, ErrorClass.DOMAIN.value
+        yield FLAG_CODE, ErrorClass.DOMAIN.value
+    if field.image:
+        yield IMAGE_CODE, ErrorClass.FILE.value
 
 
 def _stated(dataset: Dataset, datasets: Mapping[str, Dataset]) -> Iterator[tuple[tuple[str, str, str], Explained]]:
@@ -282,6 +319,12 @@ _REPLIED: Final = Explained(
         "按监管平台给出的原因改正后，重新插入该记录；缺少上级数据的，先补传上级数据。",
         "Correct it by the reason given and insert the record again, any missing parent first.",
     ),
+)
+
+_QUARANTINED: Final = Explained(
+    Text("记录可以封装和投递", "The record can be sealed and delivered"),
+    Text("该记录无法封装或投递，已隔离", "The record cannot be sealed or delivered and stands aside"),
+    Text("由前置机的运维人员查看服务日志。", "The operator of the gateway must look into its log."),
 )
 
 

@@ -72,13 +72,15 @@ def ensure_sender(
     *,
     schema: str,
     tables: Iterable[str],
+    views: Iterable[str] = (),
     keep: Iterable[str] = ("id",),
     limits: SenderLimits | None = None,
 ) -> list[str]:
     """
     Create a sender, or bring it to exactly these rights, in the database of the session.
 
-    It may sign in, read these tables of the schema, and insert into all their columns but `keep`; nothing else.
+    It may sign in, read these tables and views of the schema, and insert into all columns of the tables but `keep`;
+    nothing else.
     Call it again when tables or columns were added. Gives the names of settings that were not permitted, and
     LARGE_OBJECTS where the functions of these are not ours to close.
     """
@@ -88,6 +90,9 @@ def ensure_sender(
         _close(connection, role, schema)
         for table in tables:
             _grant_table(connection, role, schema, table, frozenset(keep))
+        for view in views:
+            grant = sql.SQL(_QUERIES.grant_view).format(view=sql.Identifier(schema, view), role=sql.Identifier(role))
+            connection.execute(grant)
         path = _set(connection, _QUERIES.set_for_role_here, role, {"search_path": schema})
         refused = path + _set(connection, _QUERIES.set_for_role, role, _settings(limits))
         return [*refused, LARGE_OBJECTS] if large_objects(connection, role) else refused

@@ -105,3 +105,7 @@ ORDER BY a.attnum;
 -- name: grant_table
 -- Reading a table, and inserting by the columns that are the sender's to fill.
 GRANT SELECT, INSERT ({columns}) ON TABLE {table} TO {role};
+
+-- name: grant_view
+-- Reading a view: its owner's rights reach what is behind it, the reader's do not.
+GRANT SELECT ON TABLE {view} TO {role};

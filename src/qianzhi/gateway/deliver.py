@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import structlog
 
+from qianzhi.checks.catalogue import QUARANTINE_CODE
 from qianzhi.checks.parse import parse, said
 from qianzhi.checks.state import changes_of
 from qianzhi.errors import OperatorError, RetryableError, SenderError
@@ -36,7 +37,6 @@ log = structlog.stdlib.get_logger()
 
 RUN_ATTEMPT_COUNT_MAX = 4  # in one go; the worker comes back for the rest when the next attempt is due
 WAIT_SECONDS_MAX = 5.0  # a longer pause is not waited out in place: it would keep the lane, and a stop, waiting
-QUARANTINE_CODE = "Q01"
 
 
 class Delivered(StrEnum):

@@ -11,7 +11,7 @@ from qianzhi import regulators
 from qianzhi.db import differ, migrate, roles
 from qianzhi.db.server import connect
 from qianzhi.gateway import assembly
-from qianzhi.ledger import arrivals, lanes
+from qianzhi.ledger import arrivals, lanes, views
 from qianzhi.ledger.lanes import Mode
 from qianzhi.runtime.files import write_durably
 from qianzhi.runtime.home import End
@@ -47,6 +47,7 @@ def install(home: Home, settings: Settings) -> None:
         for name, destination in settings.gateway.destinations.items():
             regulator = regulators.regulator(destination.regulator)
             _create_staging(connection, regulator)
+            views.install(connection, regulator)
             lanes.register(connection, name, regulator, _modes(regulator, destination))
         connection.commit()
     for key in assembly.served(settings):
@@ -81,7 +82,9 @@ def _create_sender(home: Home, dsn: str, cluster: Cluster | None, regulator: Reg
     # Some of a sender's limits are a superuser's to set; on a site's own server whoever the DSN names must do.
     address = cluster.dsn(assembly.DATABASE) if cluster is not None else dsn
     with connect(address, application="qianzhi install") as connection:
-        refused = roles.ensure_sender(connection, regulator.sender, password, schema=regulator.key, tables=tables)
+        refused = roles.ensure_sender(
+            connection, regulator.sender, password, schema=regulator.key, tables=tables, views=views.VIEWS
+        )
         connection.commit()
     if refused:
         log.warning("gateway:role:not_limited", role=regulator.sender, names=refused)

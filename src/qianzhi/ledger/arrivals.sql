@@ -93,6 +93,9 @@ BEGIN
     FROM inserted CROSS JOIN qianzhi.lanes
     WHERE regulator = {regulator} AND dataset = {dataset} AND mode <> 'off'
     ON CONFLICT DO NOTHING;
+    INSERT INTO qianzhi.staged_counts (regulator, dataset, staged_on, row_count)
+    SELECT {regulator}, {dataset}, (statement_timestamp() AT TIME ZONE 'Asia/Shanghai')::date, count(*)
+    FROM inserted HAVING count(*) > 0;
     PERFORM pg_notify('arrived', lane_id::text) FROM qianzhi.lanes
         WHERE regulator = {regulator} AND dataset = {dataset} AND mode = 'realtime';
     RETURN NULL;

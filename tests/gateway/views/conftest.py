@@ -1,0 +1,55 @@
+"""One played site for the session, and what a test may ask of it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import psycopg
+import pytest
+import structlog
+from psycopg import sql
+from tests.gateway.views.site import SENDER, Site, built
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from qianzhi.db.embedded import Cluster
+
+
+@pytest.fixture(scope="session")
+def quiet() -> Iterator[None]:
+    """Keeps the logs of this process out of the way."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture(scope="session")
+def site(quiet: None, postgres: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A gateway whose rows are in every state, and the hub that judged them."""
+    names = [f"views_{uuid4().hex}" for _ in range(2)]
+    with psycopg.connect(postgres.dsn(), autocommit=True) as connection:
+        for name in names:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    with built(postgres.dsn(names[0]), postgres.dsn(names[1]), tmp_path_factory.mktemp("views")) as found:
+        yield found
+    with psycopg.connect(postgres.dsn(), autocommit=True) as connection:
+        for name in names:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(SENDER)))
+
+
+@pytest.fixture
+def ask(site: Site) -> Iterator[psycopg.Connection]:
+    """The gateway's own session."""
+    with psycopg.connect(site.dsn, autocommit=True) as session:
+        yield session
+
+
+@pytest.fixture
+def vendor(site: Site) -> Iterator[psycopg.Connection]:
+    """The session of a hospital's system."""
+    with psycopg.connect(site.sender_dsn, autocommit=True) as session:
+        yield session
