@@ -28,6 +28,7 @@ class Bench(StrEnum):
     LATENCY = "latency"
     ARRIVAL = "arrival"
     EVIDENCE = "evidence"
+    CONSOLE = "console"
     ALL = "all"
 
 
@@ -93,7 +94,7 @@ def _measured(name: Bench, rows: int | None, kinds: Sequence[str], rounds: int) 
 
 
 def _run(name: Bench, rows: int | None, kinds: Sequence[str], rounds: int) -> list[Report]:
-    from qianzhi.bench import arrival, check, evidence, latency, pipeline
+    from qianzhi.bench import arrival, check, console, evidence, latency, pipeline
 
     _tell(f"{name.value} …")
     if name is Bench.PIPELINE:
@@ -104,6 +105,8 @@ def _run(name: Bench, rows: int | None, kinds: Sequence[str], rounds: int) -> li
         return [latency.run(min(rows or latency.ROWS, latency.ROWS_MAX), _tell)]
     if name is Bench.EVIDENCE:
         return [evidence.run(rows or evidence.ROWS, rounds, _tell)]
+    if name is Bench.CONSOLE:
+        return [console.run(rows or console.ROWS, rounds, _tell)]
     return [arrival.run(rows or arrival.ROWS, rounds, _tell)]
 
 

@@ -14,7 +14,7 @@ from qianzhi.gateway import reminder
 from qianzhi.gateway.cycle import Dispatcher
 from qianzhi.gateway.porter import Courtesy, opened_porter
 from qianzhi.gateway.schedule import due_cut_off
-from qianzhi.ledger import batches, promises
+from qianzhi.ledger import batches, counts, promises
 from qianzhi.ledger.batches import CycleKind
 from qianzhi.ledger.lanes import Mode
 from qianzhi.runtime import clock
@@ -99,6 +99,8 @@ class Worker:
         with Dispatcher(self._workplace, destination) as dispatcher:
             missed = dispatcher.backstop()
             done = dispatcher.advance(CycleKind.NIGHTLY, cut_off)
+        with connect(self._workplace.dsn, application="qianzhi worker") as connection:
+            counts.fold(connection)
         log.info("gateway:cycle:ran", destination=destination.name, rows=done.moved_count, missing=missed)
 
     def resume(self, destination: Destination) -> None:

@@ -1,0 +1,69 @@
+-- name: begin_reading
+-- Let the questions of one page see the same rows.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY
+
+-- name: lanes
+-- Every lane, with the words by which people choose it.
+SELECT lane_id, destinations.name, lanes.regulator, lanes.dataset
+FROM qianzhi.lanes JOIN qianzhi.destinations USING (destination_id)
+
+-- name: kinds
+-- How many findings there are of each kind between two days.
+SELECT lane_id, code, class, field, severity, origin::text, sum(total_count)::bigint, sum(open_count)::bigint
+FROM qianzhi.finding_counts
+WHERE lane_id = ANY(%(lane_ids)s::smallint[])
+  AND (%(since_on)s::date IS NULL OR found_on >= %(since_on)s)
+  AND (%(until_on)s::date IS NULL OR found_on <= %(until_on)s)
+GROUP BY 1, 2, 3, 4, 5, 6
+
+-- name: days
+-- How many findings of a choice there are on each day.
+SELECT found_on, sum(CASE WHEN %(open_only)s THEN open_count ELSE total_count END)::bigint AS chosen
+FROM qianzhi.finding_counts
+WHERE lane_id = ANY(%(lane_ids)s::smallint[])
+  AND (%(since_on)s::date IS NULL OR found_on >= %(since_on)s)
+  AND (%(until_on)s::date IS NULL OR found_on <= %(until_on)s)
+  AND (%(code)s::text IS NULL OR code = %(code)s)
+  AND (%(class)s::text IS NULL OR class = %(class)s)
+  AND (%(field)s::text IS NULL OR field = %(field)s)
+  AND (%(severity)s::text IS NULL OR severity = %(severity)s)
+  AND (%(origin)s::text IS NULL OR origin = %(origin)s::qianzhi.finding_origin)
+GROUP BY 1
+HAVING sum(CASE WHEN %(open_only)s THEN open_count ELSE total_count END) > 0
+ORDER BY 1
+
+-- name: chosen
+-- The newest findings of a choice ({direction}: or the oldest), without what only a page shows. {search} narrows it.
+SELECT finding_id, lane_id, row_id, code, class, field, severity, origin::text, found_at
+FROM qianzhi.findings
+WHERE lane_id = ANY(%(lane_ids)s::smallint[])
+  AND found_at >= coalesce(%(since)s::timestamptz, '-infinity') AND found_at < coalesce(%(until)s::timestamptz, 'infinity')
+  AND (%(code)s::text IS NULL OR code = %(code)s)
+  AND (%(class)s::text IS NULL OR class = %(class)s)
+  AND (%(field)s::text IS NULL OR field = %(field)s)
+  AND (%(severity)s::text IS NULL OR severity = %(severity)s)
+  AND (%(origin)s::text IS NULL OR origin = %(origin)s::qianzhi.finding_origin)
+  AND (NOT %(open_only)s OR closed_at IS NULL)
+  AND {search}
+  AND {behind}
+ORDER BY found_at {direction}, finding_id {direction}
+LIMIT %(limit)s OFFSET %(offset)s
+
+-- name: search
+-- What a text is looked for in: a part of the value, the id of the row, the key of the record.
+(value LIKE %(pattern)s OR row_id = %(number)s OR key_hash = ANY(%(key_hashes)s::bigint[]))
+
+-- name: behind_newest
+-- What comes behind a finding, newest first.
+(found_at, finding_id) < (%(last_at)s::timestamptz, %(last_id)s::bigint)
+
+-- name: whole
+-- Findings by their numbers, with all that a page shows.
+SELECT finding_id, lane_id, row_id, code, class, field, value, detail, severity, origin::text, found_at, closed_at,
+    batch_id
+FROM qianzhi.findings
+WHERE finding_id = ANY(%(finding_ids)s::bigint[])
+
+-- name: keys
+-- The keys of staged rows, as they spell them.
+SELECT id, {key} FROM {table} AS staged WHERE id = ANY(%(row_ids)s::bigint[])
