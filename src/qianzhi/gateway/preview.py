@@ -9,6 +9,7 @@ import polars as pl
 from qianzhi.checks.checker import checker
 from qianzhi.checks.findings import concat
 from qianzhi.gateway import images, staging
+from qianzhi.gateway.cycle import silent
 from qianzhi.ledger import arrivals, lanes
 from qianzhi.ledger.lanes import Mode
 from qianzhi.runtime import clock
@@ -18,27 +19,28 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from qianzhi.db.server import Session
+    from qianzhi.gateway.cycle import Note
     from qianzhi.gateway.destination import Destination, Workplace
     from qianzhi.ledger.lanes import Lane
     from qianzhi.specs.model import Dataset
 
 
 def preview(
-    session: Session, workplace: Workplace, destination: Destination, *, as_of: datetime
+    session: Session, workplace: Workplace, destination: Destination, *, as_of: datetime, note: Note = silent
 ) -> Iterator[tuple[str, int, pl.DataFrame]]:
     """
     Yield, dataset by dataset, how many rows wait and what the rules find in them (columns of findings.SCHEMA).
 
-    `session` must be in autocommit.
+    `session` must be in autocommit. `note` is told the dataset and the rows of each chunk that is checked.
     """
     for lane in lanes.lanes_of(session, destination.name, destination.regulator):
         if lane.mode is Mode.OFF:
             continue
         dataset = destination.regulator.dataset(lane.dataset)
-        found = [
-            _checked(session, raw, workplace, destination, as_of=as_of, dataset=dataset)
-            for raw in _waiting(session, lane, dataset, workplace.chunk_rows)
-        ]
+        found = []
+        for raw in _waiting(session, lane, dataset, workplace.chunk_rows):
+            found.append(_checked(session, raw, workplace, destination, as_of=as_of, dataset=dataset))
+            note(lane.dataset, raw.height)
         yield lane.dataset, sum(count for count, _ in found), concat(frame for _, frame in found)
 
 

@@ -74,8 +74,9 @@ REMARKS: Final[Mapping[str, str]] = {
 
 def install(session: Session, regulator: Regulator) -> None:
     """
-    Make the views of a regulator and fill in the sentences of its edition. Safe to repeat; rights are given anew.
+    Make the views of a regulator, and fill in the sentences of its edition; index the keys of its staging tables.
 
+    Safe to repeat. The rights to the views are given anew afterwards (`roles.ensure_sender`).
     The staging tables must be there. Raises SpecError where a dataset has the name of a view.
     """
     if taken := sorted({dataset.name for dataset in regulator.datasets} & set(VIEWS)):
@@ -84,6 +85,8 @@ def install(session: Session, regulator: Regulator) -> None:
         )
     _fill_texts(session, regulator)
     branches = sql.SQL("\nUNION ALL\n").join(_branch(regulator, dataset) for dataset in regulator.datasets)
+    for dataset in regulator.datasets:
+        session.execute(_index(regulator, dataset))
     _create(session, regulator.key, ROW_STATES, _SQL.create_row_states, branches=branches)
     _create(session, regulator.key, FINDINGS, _SQL.create_findings, regulator=sql.Literal(regulator.key))
 
@@ -99,6 +102,14 @@ def _create(session: Session, schema: str, name: str, statement: LiteralString, 
             session.execute(
                 said.format(subject=sql.Identifier(schema, *subject.split(".")), remark=sql.Literal(remark))
             )
+
+
+def _index(regulator: Regulator, dataset: Dataset) -> sql.Composed:
+    return sql.SQL(_SQL.index_key).format(
+        index=sql.Identifier(f"{dataset.name}_key"),
+        table=sql.Identifier(regulator.key, dataset.name),
+        column=sql.Identifier(dataset.key[-1].lower()),
+    )
 
 
 def _branch(regulator: Regulator, dataset: Dataset) -> sql.Composed:

@@ -96,3 +96,7 @@ COMMENT ON VIEW {subject} IS {remark}
 -- name: comment_on_column
 -- What a column of a view means.
 COMMENT ON COLUMN {subject} IS {remark}
+
+-- name: index_key
+-- The field of a key that tells most has an index, so that the versions of a record are found among all rows.
+CREATE INDEX IF NOT EXISTS {index} ON {table} (btrim({column}))

@@ -19,7 +19,7 @@ from qianzhi.ledger import counts
 from qianzhi.runtime import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 TODAY = clock.local_now().date()
 
@@ -78,11 +78,20 @@ CHOICES = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.fixture(params=[0, failed.SELDOM_ROWS_MAX], ids=["by time", "by kind"], scope="module")
+def read_by(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Both ways of reading, whatever the numbers would say."""
+    before = failed.SELDOM_ROWS_MAX
+    failed.SELDOM_ROWS_MAX = request.param
+    yield
+    failed.SELDOM_ROWS_MAX = before
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(choice=CHOICES, order=st.sampled_from(Order), limit=st.integers(1, 40))
 @example(choice=Choice(), order=Order.NEWEST, limit=1)
 def test_pages_hold_every_chosen_finding_once(
-    ask: psycopg.Connection, known: list[dict[str, Any]], choice: Choice, order: Order, limit: int
+    read_by: None, ask: psycopg.Connection, known: list[dict[str, Any]], choice: Choice, order: Order, limit: int
 ) -> None:
     """Leafing through finds what is chosen, no row lost or doubled, in the order asked; the total says how many."""
     expected = [row["finding_id"] for row in known if matches(choice)(row)]
@@ -144,7 +153,9 @@ def test_a_finding_is_shown_with_its_words_and_its_record(site: Site, ask: psyco
         for row in failed.page(ask, Choice(), limit=500, language=language).rows:
             assert said[row.dataset, row.row_id, row.code, row.field] == (row.reason, row.remedy)
     persons = failed.page(ask, Choice(dataset="person"), limit=500).rows
-    keys = dict(ask.execute("SELECT id, concat('JGDM=', jgdm, ', KLX=', klx, ', KH=', kh) FROM guangdong.person"))
+    keys: dict[int, str] = dict(
+        ask.execute("SELECT id, concat('JGDM=', jgdm, ', KLX=', klx, ', KH=', kh) FROM guangdong.person")
+    )
     assert persons
     assert {row.row_id: row.key for row in persons} == {row.row_id: keys[row.row_id] for row in persons}
 

@@ -34,6 +34,7 @@ KINDS: Final = pl.Schema(
         "origin": pl.String,
         "total": pl.Int64,
         "open": pl.Int64,
+        "ever": pl.Int64,  # of all days, whatever days are chosen
     }
 )
 _BIGINT_MAX: Final = 2**63 - 1
@@ -133,6 +134,14 @@ def facets(kinds: pl.DataFrame, choice: Choice) -> dict[str, dict[str, int]]:
 def total(kinds: pl.DataFrame, choice: Choice) -> int:
     """Return how many findings are chosen, without regard to a text."""
     return int(kinds.filter(_all(choice.wanted))["open" if choice.open_only else "total"].sum())
+
+
+def seldom(kinds: pl.DataFrame, choice: Choice, most: int) -> pl.DataFrame | None:
+    """Return lane_id, code and field of the kinds chosen, if they have no more than `most` findings in all."""
+    found = kinds.filter(_all(choice.wanted))
+    if found["ever"].sum() > most:
+        return None
+    return found.select("lane_id", "code", pl.col("field").fill_null("")).unique()
 
 
 def _all(wanted: Mapping[str, str]) -> pl.Expr:

@@ -38,6 +38,9 @@ SORTED_ROWS_MAX: Final = 10_000
 
 EXPORT_ROWS_MAX: Final = 100_000
 EXPORT_CHUNK_ROWS: Final = 2_000
+SELDOM_ROWS_MAX: Final = 20_000
+"""So many findings of the kinds chosen are read by their kinds, more by time."""
+
 _TIMED: Final = (Order.NEWEST, Order.OLDEST)
 _ORDERS: Final[Mapping[Order, tuple[str, ...]]] = {
     Order.ROW: ("dataset", "row_id", "finding_id"),
@@ -137,9 +140,14 @@ def export(
         found = reading.brief(limit=min(left, EXPORT_CHUNK_ROWS), **behind)
         if found.is_empty():
             return
-        yield reading.whole(found["finding_id"].to_list())
+        yield reading.shown.whole(found["finding_id"].to_list())
         behind = {"last_at": found["found_at"][-1], "last_id": found["finding_id"][-1]}
         left -= found.height
+
+
+def by_number(connection: psycopg.Connection, finding_ids: Sequence[int], *, language: str = "zh") -> list[Failed]:
+    """Return findings by their numbers, in that order; those that are gone are left out."""
+    return _Shown(connection, language).whole(finding_ids)
 
 
 @contextmanager
@@ -152,44 +160,13 @@ def _one_moment(connection: psycopg.Connection) -> Iterator[None]:
         yield
 
 
-class _Reading:
-    """One choice, being read."""
+class _Shown:
+    """Findings as a page shows them, by their numbers."""
 
-    def __init__(
-        self, connection: psycopg.Connection, choice: Choice, institutions: Iterable[str], language: str
-    ) -> None:
+    def __init__(self, connection: psycopg.Connection, language: str) -> None:
         self._connection = connection
-        self._choice = choice
         self._language = language
-        self._lanes = {lane_id: _Lane(*said) for lane_id, *said in connection.execute(_SQL.lanes)}
-        self._text = choice.text.strip()
-        self._asked = self._parameters(list(institutions))
-
-    def page(self, order: Order, offset: int, limit: int) -> Page:
-        """Return a page, its total and its facets."""
-        if self._text:
-            return self._searched(order, offset, limit)
-        kinds = self._kinds()
-        count = choices.total(kinds, self._choice)
-        is_timed = order in _TIMED
-        if is_timed:
-            found = self._timed(order, offset, limit)
-        else:
-            found = self._ordered(self.brief(limit=SORTED_ROWS_MAX), order)[offset : offset + limit]
-        is_bounded = not is_timed and count > SORTED_ROWS_MAX
-        return Page(self.whole(found), count, is_bounded, choices.facets(kinds, self._choice))
-
-    def brief(self, *, order: Order = Order.NEWEST, limit: int, **more: Any) -> pl.DataFrame:  # noqa: ANN401 - SQL's
-        """Return findings chosen, columns of _BRIEF; `more` are parameters of the query."""
-        statement = sql.SQL(_SQL.chosen).format(
-            search=sql.SQL(_SQL.search if self._text else "true"),
-            behind=sql.SQL(_SQL.behind_newest if "last_id" in more else "true"),
-            direction=sql.SQL("ASC" if order is Order.OLDEST else "DESC"),
-        )
-        parameters = {**self._asked, "offset": 0, **more, "limit": limit}
-        # Never prepared: a plan for any choice would be a bad plan for most.
-        rows = self._connection.execute(statement, parameters, prepare=False).fetchall()
-        return pl.DataFrame(rows, schema=_BRIEF, orient="row")
+        self.lanes = {lane_id: _Lane(*said) for lane_id, *said in connection.execute(_SQL.lanes)}
 
     def whole(self, finding_ids: Sequence[int]) -> list[Failed]:
         """Return findings by their numbers, in their order, as a page shows them."""
@@ -202,74 +179,8 @@ class _Reading:
         shown = {each.finding_id: each for lane_id, found in by_lane.items() for each in self._shown(lane_id, found)}
         return [shown[finding_id] for finding_id in finding_ids if finding_id in shown]
 
-    def _parameters(self, institutions: list[str]) -> dict[str, Any]:
-        choice = self._choice
-        since, until = choices.instants(choice.since_on, choice.until_on, clock.LOCAL)
-        known = sorted({lane.regulator for lane in self._lanes.values()}) if self._text else []
-        return {
-            "lane_ids": [
-                lane_id
-                for lane_id, lane in self._lanes.items()
-                if choice.destination in {None, lane.destination} and choice.dataset in {None, lane.dataset}
-            ],
-            "code": choice.code,
-            "class": choice.class_,
-            "field": choice.field,
-            "severity": choice.severity,
-            "origin": choice.origin,
-            "since_on": choice.since_on,
-            "until_on": choice.until_on,
-            "since": since,
-            "until": until,
-            "open_only": choice.open_only,
-            "pattern": choices.pattern(self._text),
-            "number": choices.number(self._text),
-            "key_hashes": [
-                key
-                for regulator in known
-                for key in choices.key_hashes(self._text, regulators.regulator(regulator), institutions)
-            ],
-        }
-
-    def _kinds(self) -> pl.DataFrame:
-        """Return the kinds of all findings of the days chosen; what else is chosen is for the facets to say."""
-        parameters = {**self._asked, "lane_ids": list(self._lanes)}
-        rows = self._connection.execute(_SQL.kinds, parameters, prepare=False).fetchall()
-        return self._named(pl.DataFrame(rows, schema=choices.KINDS, orient="row"))
-
-    def _named(self, frame: pl.DataFrame) -> pl.DataFrame:
-        schema = {"lane_id": pl.Int64, "destination": pl.String, "dataset": pl.String}
-        said = [(lane_id, lane.destination, lane.dataset) for lane_id, lane in self._lanes.items()]
-        return frame.join(pl.DataFrame(said, schema=schema, orient="row"), on="lane_id", how="left")
-
-    def _timed(self, order: Order, offset: int, limit: int) -> list[int]:
-        days = self._connection.execute(_SQL.days, self._asked, prepare=False).fetchall()
-        span = choices.span_of(days, offset, limit, newest=order is Order.NEWEST)
-        if span is None:
-            return []
-        since, until = choices.instants(span.first_on, span.last_on, clock.LOCAL)
-        found = self.brief(order=order, limit=limit, since=since, until=until, offset=span.skipped_count)
-        return list(found["finding_id"])
-
-    def _searched(self, order: Order, offset: int, limit: int) -> Page:
-        """Return a page of what a text finds; total and facets are of that."""
-        found = self.brief(limit=SORTED_ROWS_MAX + 1)
-        is_bounded = found.height > SORTED_ROWS_MAX
-        found = self._named(found.head(SORTED_ROWS_MAX))
-        kinds = found.with_columns(total=pl.lit(1, pl.Int64), open=pl.lit(1, pl.Int64))
-        rows = self.whole(self._ordered(found, order)[offset : offset + limit])
-        return Page(rows, found.height, is_bounded, choices.facets(kinds, replace(self._choice, open_only=False)))
-
-    def _ordered(self, found: pl.DataFrame, order: Order) -> list[int]:
-        if order is Order.OLDEST:
-            found = found.reverse()
-        elif order is not Order.NEWEST:
-            named = found if "dataset" in found.columns else self._named(found)
-            found = named.sort(_ORDERS[order], nulls_last=True)
-        return list(found["finding_id"])
-
     def _shown(self, lane_id: int, found: list[tuple[Any, ...]]) -> Iterator[Failed]:
-        lane = self._lanes[lane_id]
+        lane = self.lanes[lane_id]
         keys = self._keys(lane, [row_id for _, row_id, *_ in found])
         regulator, texts = regulators.regulator(lane.regulator), _texts(lane.regulator)
         for finding_id, row_id, code, class_, blamed, value, detail, severity, origin, *ends in found:
@@ -303,6 +214,124 @@ class _Reading:
         table = sql.Identifier(lane.regulator, lane.dataset)
         statement = sql.SQL(_SQL.keys).format(table=table, key=key_shown(dataset))
         return dict(self._connection.execute(statement, {"row_ids": list(row_ids)}).fetchall())
+
+
+class _Reading:
+    """One choice, being read."""
+
+    def __init__(
+        self, connection: psycopg.Connection, choice: Choice, institutions: Iterable[str], language: str
+    ) -> None:
+        self._connection = connection
+        self._choice = choice
+        self.shown = _Shown(connection, language)
+        self._lanes = self.shown.lanes
+        self._text = choice.text.strip()
+        self._asked = self._parameters(list(institutions))
+        self._kinds = self._counted()
+        self._seldom = self._by_kind()
+
+    def page(self, order: Order, offset: int, limit: int) -> Page:
+        """Return a page, its total and its facets."""
+        if self._text:
+            return self._searched(order, offset, limit)
+        kinds = self._kinds
+        count = choices.total(kinds, self._choice)
+        is_timed = order in _TIMED
+        if is_timed:
+            found = self._timed(order, offset, limit)
+        else:
+            found = self._ordered(self.brief(limit=SORTED_ROWS_MAX), order)[offset : offset + limit]
+        is_bounded = not is_timed and count > SORTED_ROWS_MAX
+        return Page(self.shown.whole(found), count, is_bounded, choices.facets(kinds, self._choice))
+
+    def brief(self, *, order: Order = Order.NEWEST, limit: int, **more: Any) -> pl.DataFrame:  # noqa: ANN401 - SQL's
+        """Return findings chosen, columns of _BRIEF; `more` are parameters of the query."""
+        source = _SQL.frequent if self._seldom is None else _SQL.seldom
+        statement = sql.SQL(_SQL.chosen).format(
+            source=sql.SQL(source),
+            search=sql.SQL(_SQL.search if self._text else "true"),
+            behind=sql.SQL(_SQL.behind_newest if "last_id" in more else "true"),
+            direction=sql.SQL("ASC" if order is Order.OLDEST else "DESC"),
+        )
+        parameters = {**self._asked, **(self._seldom or {}), "offset": 0, **more, "limit": limit}
+        # Never prepared: a plan for any choice would be a bad plan for most.
+        rows = self._connection.execute(statement, parameters, prepare=False).fetchall()
+        return pl.DataFrame(rows, schema=_BRIEF, orient="row")
+
+    def _parameters(self, institutions: list[str]) -> dict[str, Any]:
+        choice = self._choice
+        since, until = choices.instants(choice.since_on, choice.until_on, clock.LOCAL)
+        known = sorted({lane.regulator for lane in self._lanes.values()}) if self._text else []
+        return {
+            "lane_ids": [
+                lane_id
+                for lane_id, lane in self._lanes.items()
+                if choice.destination in {None, lane.destination} and choice.dataset in {None, lane.dataset}
+            ],
+            "every_lane": choice.destination is None and choice.dataset is None,
+            "code": choice.code,
+            "class": choice.class_,
+            "field": choice.field,
+            "severity": choice.severity,
+            "origin": choice.origin,
+            "since_on": choice.since_on,
+            "until_on": choice.until_on,
+            "since": since,
+            "until": until,
+            "open_only": choice.open_only,
+            "pattern": choices.pattern(self._text),
+            "number": choices.number(self._text),
+            "key_hashes": [
+                key
+                for regulator in known
+                for key in choices.key_hashes(self._text, regulators.regulator(regulator), institutions)
+            ],
+        }
+
+    def _counted(self) -> pl.DataFrame:
+        """Return the kinds of all findings of the days chosen; what else is chosen is for the facets to say."""
+        rows = self._connection.execute(_SQL.kinds, self._asked, prepare=False).fetchall()
+        return self._named(pl.DataFrame(rows, schema=choices.KINDS, orient="row"))
+
+    def _by_kind(self) -> dict[str, list[Any]] | None:
+        """Return the parameters by which seldom findings are read; None where those chosen are frequent."""
+        kinds = choices.seldom(self._kinds, self._choice, SELDOM_ROWS_MAX)
+        if kinds is None:
+            return None
+        names = {"kind_lanes": "lane_id", "kind_codes": "code", "kind_fields": "field"}
+        return {parameter: kinds[name].to_list() for parameter, name in names.items()}
+
+    def _named(self, frame: pl.DataFrame) -> pl.DataFrame:
+        schema = {"lane_id": pl.Int64, "destination": pl.String, "dataset": pl.String}
+        said = [(lane_id, lane.destination, lane.dataset) for lane_id, lane in self._lanes.items()]
+        return frame.join(pl.DataFrame(said, schema=schema, orient="row"), on="lane_id", how="left")
+
+    def _timed(self, order: Order, offset: int, limit: int) -> list[int]:
+        days = self._connection.execute(_SQL.days, self._asked, prepare=False).fetchall()
+        span = choices.span_of(days, offset, limit, newest=order is Order.NEWEST)
+        if span is None:
+            return []
+        since, until = choices.instants(span.first_on, span.last_on, clock.LOCAL)
+        found = self.brief(order=order, limit=limit, since=since, until=until, offset=span.skipped_count)
+        return list(found["finding_id"])
+
+    def _searched(self, order: Order, offset: int, limit: int) -> Page:
+        """Return a page of what a text finds; total and facets are of that."""
+        found = self.brief(limit=SORTED_ROWS_MAX + 1)
+        is_bounded = found.height > SORTED_ROWS_MAX
+        found = self._named(found.head(SORTED_ROWS_MAX))
+        kinds = found.with_columns(total=pl.lit(1, pl.Int64), open=pl.lit(1, pl.Int64))
+        rows = self.shown.whole(self._ordered(found, order)[offset : offset + limit])
+        return Page(rows, found.height, is_bounded, choices.facets(kinds, replace(self._choice, open_only=False)))
+
+    def _ordered(self, found: pl.DataFrame, order: Order) -> list[int]:
+        if order is Order.OLDEST:
+            found = found.reverse()
+        elif order is not Order.NEWEST:
+            named = found if "dataset" in found.columns else self._named(found)
+            found = named.sort(_ORDERS[order], nulls_last=True)
+        return list(found["finding_id"])
 
 
 @cache

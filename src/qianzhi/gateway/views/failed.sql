@@ -8,12 +8,12 @@ SELECT lane_id, destinations.name, lanes.regulator, lanes.dataset
 FROM qianzhi.lanes JOIN qianzhi.destinations USING (destination_id)
 
 -- name: kinds
--- How many findings there are of each kind between two days.
-SELECT lane_id, code, class, field, severity, origin::text, sum(total_count)::bigint, sum(open_count)::bigint
+-- How many findings there are of each kind between two days, and how many there ever were.
+SELECT lane_id, code, class, field, severity, origin::text, coalesce(sum(total_count) FILTER (WHERE is_within), 0)::bigint,
+    coalesce(sum(open_count) FILTER (WHERE is_within), 0)::bigint, sum(total_count)::bigint
 FROM qianzhi.finding_counts
-WHERE lane_id = ANY(%(lane_ids)s::smallint[])
-  AND (%(since_on)s::date IS NULL OR found_on >= %(since_on)s)
-  AND (%(until_on)s::date IS NULL OR found_on <= %(until_on)s)
+CROSS JOIN LATERAL (SELECT (%(since_on)s::date IS NULL OR found_on >= %(since_on)s)
+    AND (%(until_on)s::date IS NULL OR found_on <= %(until_on)s) AS is_within) AS day
 GROUP BY 1, 2, 3, 4, 5, 6
 
 -- name: days
@@ -33,11 +33,11 @@ HAVING sum(CASE WHEN %(open_only)s THEN open_count ELSE total_count END) > 0
 ORDER BY 1
 
 -- name: chosen
--- The newest findings of a choice ({direction}: or the oldest), without what only a page shows. {search} narrows it.
+-- The newest findings of a choice ({direction}: or the oldest), without what only a page shows.
 SELECT finding_id, lane_id, row_id, code, class, field, severity, origin::text, found_at
-FROM qianzhi.findings
-WHERE lane_id = ANY(%(lane_ids)s::smallint[])
-  AND found_at >= coalesce(%(since)s::timestamptz, '-infinity') AND found_at < coalesce(%(until)s::timestamptz, 'infinity')
+FROM {source} AS findings
+WHERE (%(every_lane)s OR lane_id = ANY(%(lane_ids)s::smallint[]))
+  AND (%(since)s::timestamptz IS NULL OR found_at >= %(since)s) AND (%(until)s::timestamptz IS NULL OR found_at < %(until)s)
   AND (%(code)s::text IS NULL OR code = %(code)s)
   AND (%(class)s::text IS NULL OR class = %(class)s)
   AND (%(field)s::text IS NULL OR field = %(field)s)
@@ -48,6 +48,20 @@ WHERE lane_id = ANY(%(lane_ids)s::smallint[])
   AND {behind}
 ORDER BY found_at {direction}, finding_id {direction}
 LIMIT %(limit)s OFFSET %(offset)s
+
+-- name: frequent
+-- Where frequent findings are read from: whoever walks back in time soon has a page of them.
+qianzhi.findings
+
+-- name: seldom
+-- Where seldom findings are read from: the index of their kinds.
+(SELECT of_kind.*
+ FROM unnest(%(kind_lanes)s::smallint[], %(kind_codes)s::text[], %(kind_fields)s::text[]) AS kind (lane_id, code, field)
+ CROSS JOIN LATERAL (
+     SELECT * FROM qianzhi.findings AS one
+     WHERE one.lane_id = kind.lane_id AND one.code = kind.code AND coalesce(one.field, '') = kind.field
+     OFFSET 0
+ ) AS of_kind)
 
 -- name: search
 -- What a text is looked for in: a part of the value, the id of the row, the key of the record.

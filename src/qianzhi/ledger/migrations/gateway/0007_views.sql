@@ -34,6 +34,8 @@ WHERE k.lane_id = f.lane_id AND k.key_hash = f.key_hash AND k.key_check = f.key_
 -- Newest first is how they are read; two of one instant need an order, or a page could lose one.
 CREATE INDEX findings_newest ON qianzhi.findings (found_at, finding_id);
 DROP INDEX qianzhi.findings_time;
+-- What is chosen is either frequent, then it is met soon when walking back in time; or seldom, then its kinds are few.
+CREATE INDEX findings_kind ON qianzhi.findings (lane_id, code, (coalesce(field, '')));
 CREATE INDEX findings_key ON qianzhi.findings (key_hash);
 CREATE INDEX held_time ON qianzhi.held (held_at);
 
