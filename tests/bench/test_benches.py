@@ -133,6 +133,17 @@ def test_arrival(call: Call) -> None:
 
 
 @pytest.mark.bench
+def test_console(call: Call) -> None:
+    """Each filter has its p95, held against one bound."""
+    _, found = reports(call, "console", "--rows", "20000")
+    report = found["console"]
+    assert set(report["bounds"].values()) == {500.0}
+    assert report["bounds"].keys() == report["figures"].keys()
+    assert len(report["figures"]) > 15
+    assert report["facts"]["findings"] == 20_000
+
+
+@pytest.mark.bench
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("after_seconds", [0.0, 3.0, 8.0])
 def test_nothing_is_left_of_a_bench_that_is_interrupted(

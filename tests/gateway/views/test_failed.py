@@ -81,10 +81,9 @@ CHOICES = st.builds(
 @pytest.fixture(params=[0, failed.SELDOM_ROWS_MAX], ids=["by time", "by kind"], scope="module")
 def read_by(request: pytest.FixtureRequest) -> Iterator[None]:
     """Both ways of reading, whatever the numbers would say."""
-    before = failed.SELDOM_ROWS_MAX
-    failed.SELDOM_ROWS_MAX = request.param
-    yield
-    failed.SELDOM_ROWS_MAX = before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(failed, "SELDOM_ROWS_MAX", request.param)
+        yield
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
