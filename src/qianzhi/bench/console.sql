@@ -1,6 +1,6 @@
 -- name: fill
--- Findings as nights leave them: a tenth of the kinds that the edition can make, few of them often and many seldom; most of
--- the records are visits and what belongs to them; of the older ones more are closed.
+-- Findings as nights leave them: a tenth of the kinds that the edition can make, few of them often and many seldom;
+-- most of the records are visits and what belongs to them; of the older ones more are closed.
 INSERT INTO qianzhi.findings
     (lane_id, row_id, key_hash, key_check, origin, code, class, field, value, detail, severity, found_at, closed_at)
 WITH kinds AS MATERIALIZED (
@@ -20,7 +20,8 @@ drawn AS MATERIALIZED (
     FROM generate_series(0, %(rows)s - 1) AS n
 ),
 placed AS MATERIALIZED (
-    SELECT lane_id, (SELECT many FROM kinds WHERE kinds.lane_id = shares.lane_id LIMIT 1) AS many, sum(share) OVER (ORDER BY lane_id) - share AS first, sum(share) OVER (ORDER BY lane_id) AS behind,
+    SELECT lane_id, (SELECT many FROM kinds WHERE kinds.lane_id = shares.lane_id LIMIT 1) AS many,
+        sum(share) OVER (ORDER BY lane_id) - share AS first, sum(share) OVER (ORDER BY lane_id) AS behind,
         sum(share) OVER () AS whole
     FROM shares
 )
