@@ -16,9 +16,7 @@ JOIN qianzhi.destinations USING (destination_id)
 WHERE destinations.name = %(destination)s
   AND (%(dataset)s::text IS NULL OR lanes.dataset = %(dataset)s)
   AND (%(since)s::timestamptz IS NULL OR f.found_at >= %(since)s)
-  AND NOT (%(open_only)s AND EXISTS (
-      SELECT FROM qianzhi.key_states AS k
-      WHERE k.lane_id = f.lane_id AND k.key_hash = f.key_hash AND k.key_check = f.key_check AND k.row_id > f.row_id))
+  AND NOT (%(open_only)s AND f.closed_at IS NOT NULL)
 UNION ALL
 SELECT lanes.dataset, h.row_id, h.code, 'E06', h.field, h.value, h.wants, 'error', 'gateway', h.held_at
 FROM qianzhi.held AS h

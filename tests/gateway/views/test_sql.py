@@ -84,6 +84,29 @@ def test_a_finding_closes_when_its_record_is_accepted(vendor: psycopg.Connection
     assert vendor.execute(last).fetchone() == (0,)
 
 
+def test_exactly_those_are_closed_whose_record_was_accepted_later(site: Site, ask: psycopg.Connection) -> None:
+    """Whatever the order in which findings and receipts come: one of a row that went late is closed at once."""
+    differing = (
+        "SELECT count(*) FROM qianzhi.findings AS f WHERE (closed_at IS NOT NULL) <> EXISTS (SELECT FROM"
+        " qianzhi.key_states AS k WHERE (k.lane_id, k.key_hash, k.key_check) = (f.lane_id, f.key_hash, f.key_check)"
+        " AND k.row_id > f.row_id)"
+    )
+    assert site.ask(differing) == [(0,)]
+    with ask.transaction(force_rollback=True):
+        late = (
+            "INSERT INTO qianzhi.findings (lane_id, row_id, key_hash, key_check, origin, code, class, severity)"
+            " SELECT lane_id, row_id - 1, key_hash, key_check, 'gateway', 'V99', 'E11', 'error' FROM qianzhi.key_states"
+            " WHERE live LIMIT 5"
+        )
+        ask.execute(late)
+        assert ask.execute("SELECT count(closed_at) FROM qianzhi.findings WHERE code = 'V99'").fetchone() == (5,)
+        assert ask.execute(differing).fetchone() == (0,)
+        counted = (
+            "SELECT sum(total_count)::bigint, sum(open_count)::bigint FROM qianzhi.finding_counts WHERE code = 'V99'"
+        )
+        assert ask.execute(counted).fetchone() == (5, 0)
+
+
 def test_views_and_columns_say_what_they_are(vendor: psycopg.Connection) -> None:
     """Every column of the views has a remark, and no remark lacks its column."""
     told = vendor.execute(

@@ -131,6 +131,27 @@ REFERENCING NEW TABLE AS settled FOR EACH STATEMENT EXECUTE FUNCTION qianzhi.clo
 CREATE TRIGGER close_findings_again AFTER UPDATE ON qianzhi.key_states
 REFERENCING NEW TABLE AS settled FOR EACH STATEMENT EXECUTE FUNCTION qianzhi.close_findings();
 
+-- A row may go after a later one of its record, for rows of a key go in the order in which things happened. What is
+-- found of it then asks for nothing any more.
+CREATE FUNCTION qianzhi.close_late_findings() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $body$
+BEGIN
+    UPDATE qianzhi.findings SET closed_at = now()
+    WHERE finding_id = ANY (ARRAY(
+        SELECT found.finding_id
+        FROM new_findings AS found
+        CROSS JOIN LATERAL (
+            SELECT FROM qianzhi.key_states AS settled
+            WHERE settled.lane_id = found.lane_id AND settled.key_hash = found.key_hash
+              AND settled.key_check = found.key_check AND settled.row_id > found.row_id
+            OFFSET 0
+        ) AS later));
+    RETURN NULL;
+END $body$;
+
+CREATE TRIGGER late_finding AFTER INSERT ON qianzhi.findings
+REFERENCING NEW TABLE AS new_findings FOR EACH STATEMENT EXECUTE FUNCTION qianzhi.close_late_findings();
+
 -- Rows
 
 CREATE TABLE qianzhi.staged_counts (
