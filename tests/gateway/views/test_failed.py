@@ -183,6 +183,28 @@ def test_a_text_finds_values_rows_and_records(
     assert valued["finding_id"] in ids(by_row)
 
 
+@pytest.mark.parametrize("seldom_max", [0, failed.SELDOM_ROWS_MAX])
+def test_a_text_that_many_findings_have_is_looked_for_among_the_newest(
+    ask: psycopg.Connection, known: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, seldom_max: int
+) -> None:
+    """Total and order are then of the newest ones, and the page says so; other choices still hold."""
+    monkeypatch.setattr(failed, "SORTED_ROWS_MAX", 5)
+    monkeypatch.setattr(failed, "SELDOM_ROWS_MAX", seldom_max)
+    having = [row for row in known if row["value"] and "1" in row["value"]]
+    assert len(having) > 10
+    by_row = {row["finding_id"] for row in known if row["row_id"] == 1}
+    expected = [row["finding_id"] for row in known if row in having or row["finding_id"] in by_row]
+    found = failed.page(ask, Choice(text="1"), limit=100)
+    assert (found.total_count, found.is_bounded) == (5, True)
+    assert set(ids(found)) <= set(expected)
+    assert [each for each in ids(found) if each not in by_row] == [
+        each for each in expected if each not in by_row and each in ids(found)
+    ]
+    errors = failed.page(ask, Choice(text="1", severity="error"), limit=100)
+    assert {row.severity for row in errors.rows} == {"error"}
+    assert set(ids(errors)) <= set(expected)
+
+
 def test_a_record_is_found_by_its_key(ask: psycopg.Connection, known: list[dict[str, Any]]) -> None:
     """By its last value alone, by all values, and as a view shows it; by nobody else's."""
     keyed = (

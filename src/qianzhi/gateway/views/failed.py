@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from dataclasses import field as with_
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import polars as pl
 from psycopg import sql
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _SQL = load("qianzhi.gateway.views", "failed.sql")
 
 PAGE_ROWS_MAX: Final = 500
-SORTED_ROWS_MAX: Final = 10_000
+SORTED_ROWS_MAX: Final = 5_000
 """A text is looked for, and another order than by time is made, among so many of the newest findings chosen."""
 
 EXPORT_ROWS_MAX: Final = 100_000
@@ -230,6 +230,7 @@ class _Reading:
         self._asked = self._parameters(list(institutions))
         self._kinds = self._counted()
         self._seldom = self._by_kind()
+        self._search = self._looked_for() if self._text else "true"
 
     def page(self, order: Order, offset: int, limit: int) -> Page:
         """Return a page, its total and its facets."""
@@ -250,7 +251,7 @@ class _Reading:
         source = _SQL.frequent if self._seldom is None else _SQL.seldom
         statement = sql.SQL(_SQL.chosen).format(
             source=sql.SQL(source),
-            search=sql.SQL(_SQL.search if self._text else "true"),
+            search=sql.SQL(self._search),
             behind=sql.SQL(_SQL.behind_newest if "last_id" in more else "true"),
             direction=sql.SQL("ASC" if order is Order.OLDEST else "DESC"),
         )
@@ -301,6 +302,19 @@ class _Reading:
             return None
         names = {"kind_lanes": "lane_id", "kind_codes": "code", "kind_fields": "field"}
         return {parameter: kinds[name].to_list() for parameter, name in names.items()}
+
+    def _looked_for(self) -> LiteralString:
+        """Return the condition by which the text is looked for; note the findings that are known to have it."""
+        bounded = {**self._asked, "limit": SORTED_ROWS_MAX + 1}
+        known = [finding_id for (finding_id,) in self._connection.execute(_SQL.exact, bounded, prepare=False)]
+        self._asked["known"] = known
+        if self._seldom is not None:
+            return _SQL.search_value
+        valued = [finding_id for (finding_id,) in self._connection.execute(_SQL.valued, bounded, prepare=False)]
+        if len(valued) > SORTED_ROWS_MAX:
+            return _SQL.search_value
+        known += valued
+        return _SQL.search_known
 
     def _named(self, frame: pl.DataFrame) -> pl.DataFrame:
         schema = {"lane_id": pl.Int64, "destination": pl.String, "dataset": pl.String}

@@ -63,9 +63,25 @@ qianzhi.findings
      OFFSET 0
  ) AS of_kind)
 
--- name: search
--- What a text is looked for in: a part of the value, the id of the row, the key of the record.
-(value LIKE %(pattern)s OR row_id = %(number)s OR key_hash = ANY(%(key_hashes)s::bigint[]))
+-- name: exact
+-- What a text names: the findings of a row, or of a record.
+SELECT finding_id FROM qianzhi.findings
+WHERE lane_id = ANY(%(lane_ids)s::smallint[]) AND row_id = %(number)s
+UNION
+SELECT finding_id FROM qianzhi.findings WHERE key_hash = ANY(%(key_hashes)s::bigint[])
+LIMIT %(limit)s
+
+-- name: valued
+-- What has a text in its value. Nothing else is looked at, so that a million values are looked through in time.
+SELECT finding_id FROM qianzhi.findings WHERE value LIKE %(pattern)s ORDER BY found_at DESC, finding_id DESC LIMIT %(limit)s
+
+-- name: search_known
+-- A text that few findings have: they are known.
+finding_id = ANY(%(known)s::bigint[])
+
+-- name: search_value
+-- A text that many findings have is met soon when walking back in time.
+(value LIKE %(pattern)s OR finding_id = ANY(%(known)s::bigint[]))
 
 -- name: behind_newest
 -- What comes behind a finding, newest first.
