@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from qianzhi.errors import ConfigurationError, SpecError
 from qianzhi.specs.folder import REGULATOR_FILE, belongs
 from qianzhi.specs.load import parse_regulator
+from qianzhi.specs.paperwork import DOCUMENTS_FILE, FORMS_FILE, parse_paperwork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,9 +21,13 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from qianzhi.specs.model import Regulator
+    from qianzhi.specs.paperwork import Paperwork
 
 ENTRY_POINTS: Final = "qianzhi.regulators"
 """The group in which an installed package names its folder: `<key> = "package"`."""
+
+PAPERWORK: Final = "documents"
+"""The capability of a regulator that wants documents and forms."""
 
 _imported: Path | None = None
 
@@ -32,6 +37,7 @@ def use(directory: Path | None) -> None:
     global _imported  # noqa: PLW0603  # one process serves one data directory
     _imported = directory
     regulator.cache_clear()
+    paperwork.cache_clear()
 
 
 def keys() -> tuple[str, ...]:
@@ -48,10 +54,8 @@ def folder(key: str) -> Traversable:
     """Return the folder of a regulator: an imported edition before an installed package before the shipped one."""
     if edition := _editions().get(key):
         return edition
-    if point := _installed().get(key):
-        return _package_folder(point)
-    if shipped := _shipped().get(key):
-        return shipped
+    if packaged := _packaged(key):
+        return packaged
     raise ConfigurationError(f"There is no regulator {key!r}.", remedy=f"Use one of: {', '.join(keys()) or 'none'}.")
 
 
@@ -65,6 +69,22 @@ def regulator(key: str) -> Regulator:
             remedy="Give the folder or the entry point the name of the key.",
         )
     return found
+
+
+@cache
+def paperwork(key: str) -> Paperwork:
+    """
+    Return the documents and forms that a regulator wants.
+
+    An imported edition that brings none of its own leaves those of the package. ConfigurationError: it wants none.
+    """
+    if PAPERWORK not in regulator(key).capabilities:
+        raise ConfigurationError(
+            f"The regulator {key!r} wants no documents.", remedy="Name one that does: see `qianzhi specs list`."
+        )
+    places = [place for place in (folder(key), _packaged(key)) if place and (place / DOCUMENTS_FILE).is_file()]
+    files = ((name, places[0] / name) for name in (DOCUMENTS_FILE, FORMS_FILE) if places)
+    return parse_paperwork({name: file.read_bytes() for name, file in files if file.is_file()})
 
 
 def adapter(key: str, name: str) -> ModuleType:
@@ -106,6 +126,11 @@ def _package_folder(point: EntryPoint) -> Path:
         f"The regulator {point.name!r} is to come from the package {point.module!r}, which is not installed.",
         remedy="Install the package again, or remove it.",
     )
+
+
+def _packaged(key: str) -> Traversable | None:
+    point = _installed().get(key)
+    return _package_folder(point) if point else _shipped().get(key)
 
 
 def _files(parent: Traversable, above: str = "") -> Iterator[tuple[str, bytes]]:
