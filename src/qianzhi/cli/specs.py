@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qianzhi.cli.terminal import FAILED, JsonOption, print_json, print_table
+from qianzhi.cli.terminal import FAILED, JsonOption, print_json, print_table, require_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,6 +46,23 @@ def show(
         names = ", ".join(each.name for each in found.datasets)
         raise typer.BadParameter(f"{regulator} has no dataset {dataset!r}; it has {names}.")
     _print(field_rows(found.dataset(dataset)), found.dataset(dataset).title, as_json=as_json)
+
+
+@app.command()
+def export(
+    regulator: RegulatorArgument,
+    output: Annotated[Path, typer.Option("--output", help="The file to write.")],
+    form: Annotated[str, typer.Option("--format", help="The kind of file: xlsx.")] = "xlsx",
+) -> None:
+    """Write the interface specification as a workbook: datasets, fields, rules, code systems, edition and digest."""
+    from qianzhi import regulators
+    from qianzhi.runtime.files import write_durably
+    from qianzhi.runtime.specbook import workbook
+
+    require_known("REGULATOR", regulator, regulators.keys())
+    require_known("--format", form, ("xlsx",))
+    write_durably(output.absolute(), workbook(regulators.regulator(regulator)))
+    typer.echo(f"Written: {output}")
 
 
 @app.command()
