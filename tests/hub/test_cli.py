@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 from qianzhi.cli.hub import app
 from qianzhi.errors import ConfigurationError
+from qianzhi.hub import assembly
+from qianzhi.runtime.home import Home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,6 +69,36 @@ def test_an_institution_from_registration_to_suspension(home: Path, tmp_path: Pa
     assert ask(home, "institutions", "show", CODE)["state"] == "suspended"
     call(home, "institutions", "resume", CODE, "--production")
     assert ask(home, "institutions", "show", CODE)["state"] == "production"
+
+
+def test_documents_and_publications_at_an_empty_hub(home: Path, tmp_path: Path) -> None:
+    """Nothing was handed in; what is published is listed and can be withdrawn; nobody is no audience."""
+    assert ask(home, "documents", "list") == []
+    assert isinstance(call(home, "documents", "accept", "7").exception, ConfigurationError)
+    assert isinstance(call(home, "documents", "return", "7", "--reason", "x").exception, ConfigurationError)
+    file = tmp_path / "规范.txt"
+    file.write_text("text", encoding="utf-8")
+    published = ask(home, "publish", str(file), "--title", "接口规范")
+    (listed,) = ask(home, "publications", "list")
+    assert (listed["publication_id"], listed["for_all"]) == (published["publication_id"], True)
+    assert call(home, "publications", "withdraw", published["publication_id"]).exit_code == 0
+    assert isinstance(
+        call(home, "publish", str(file), "--title", "a", "--audience", "nobody").exception, ConfigurationError
+    )
+
+
+def test_a_certificate_proves_itself(home: Path, tmp_path: Path) -> None:
+    """What was issued is known again; what was changed is not."""
+    call(home, "institutions", "add", "certified", "测试医院")
+    issued = ask(home, "certificate", "issue", "certified")
+    content = assembly.blobs(Home(home)).get(bytes.fromhex(issued["digest"]))
+    file = tmp_path / "certificate.html"
+    file.write_bytes(content)
+    told = call(home, "certificate", "check", str(file))
+    assert (told.exit_code, json.loads(told.output)["institution"]) == (0, "certified")
+    file.write_bytes(content.replace("测试医院".encode(), "别的医院".encode()).replace(b"qianzhi-certificate:e", b"x"))
+    assert call(home, "certificate", "check", str(file)).exit_code == 1
+    assert ask(home, "publications", "list")[0]["kind"] == "certificate"
 
 
 def test_reports_of_an_empty_hub_are_empty(home: Path) -> None:

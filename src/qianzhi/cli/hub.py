@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from qianzhi.cli import hub_documents
 from qianzhi.cli.terminal import (
     FAILED,
     DatasetOption,
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The regulator's end: intake, checks, receipts, the validation log.", no_args_is_help=True)
 institutions = typer.Typer(help="Who may send, and with which credentials.", no_args_is_help=True)
 app.add_typer(institutions, name="institutions")
+app.add_typer(hub_documents.documents, name="documents")
+app.add_typer(hub_documents.publications, name="publications")
+app.add_typer(hub_documents.certificate, name="certificate")
+app.command()(hub_documents.publish)
 
 RegulatorOption = Annotated[
     str | None, typer.Option("--regulator", help="The regulator, where the hub serves several.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from qianzhi.db.queries import load
 from qianzhi.errors import SenderError
+from qianzhi.hub import problems
 from qianzhi.hub.problems import Problem
 from qianzhi.sealing import images
 
@@ -49,12 +50,7 @@ def store(session: Session, files: Blobs, institution_id: int, body: Body, media
         files.put(body.content)
     except OSError as error:
         if error.errno in _FULL:
-            return Problem(
-                HTTPStatus.INSUFFICIENT_STORAGE,
-                "storage-full",
-                "The hub's storage is full.",
-                "Send the same again later; nothing of it was kept.",
-            )
+            return problems.FULL
         raise
     session.execute(
         _QUERIES.add,

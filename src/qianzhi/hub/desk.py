@@ -40,9 +40,12 @@ BATCHES_OF_ONE_AT_ONCE_MAX: Final = 2
 """Of those, for one institution: batches of one dataset wait for each other, and others must not wait with them."""
 
 QUERIES_AT_ONCE_MAX: Final = 4
+EXAMINATIONS_AT_ONCE_MAX: Final = 1
+"""Documents that a child process looks into; they come seldom, and batches must not wait for them."""
+
 HEALTH_SECONDS_MAX: Final = 5.0
 FREE_BYTES_MIN: Final = 256 * 2**20
-SESSIONS_MAX: Final = BATCHES_AT_ONCE_MAX + QUERIES_AT_ONCE_MAX
+SESSIONS_MAX: Final = BATCHES_AT_ONCE_MAX + QUERIES_AT_ONCE_MAX + EXAMINATIONS_AT_ONCE_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class Desk:
     allowance: Allowance = field(default_factory=Allowance)
     _batches: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(BATCHES_AT_ONCE_MAX))
     _queries: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(QUERIES_AT_ONCE_MAX))
+    _examinations: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(EXAMINATIONS_AT_ONCE_MAX))
     _turns: dict[int, CapacityLimiter] = field(default_factory=dict)
 
     def close(self) -> None:
@@ -73,6 +77,10 @@ class Desk:
         turn = self._turns.setdefault(institution_id, CapacityLimiter(BATCHES_OF_ONE_AT_ONCE_MAX))
         async with turn:
             return await anyio.to_thread.run_sync(_translated(work), limiter=self._batches)
+
+    async def examine(self, work: Callable[[], T]) -> T:
+        """Look into a document in a thread, one at a time."""
+        return await anyio.to_thread.run_sync(_translated(work), limiter=self._examinations)
 
     def ailment(self) -> str | None:
         """Return what keeps this process from taking batches, or None. The words are for people who look after it."""

@@ -16,7 +16,8 @@ from starlette.exceptions import HTTPException
 
 import qianzhi
 from qianzhi.errors import QianzhiError
-from qianzhi.hub import blobs, bodies, feedback, pieces, problems
+from qianzhi.hub import blobs, bodies, counter, exchange, feedback, pieces, problems
+from qianzhi.hub.exchange import JSON, answer_with
 from qianzhi.hub.gate import Gate
 from qianzhi.hub.pieces import Piece
 from qianzhi.hub.problems import Problem
@@ -24,7 +25,7 @@ from qianzhi.regulators import regulator as regulator_of
 from qianzhi.sealing.images import IMAGE_BYTES_MAX, PIECE_BYTES_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
     from typing import TypeVar
 
     from qianzhi.hub.desk import Desk
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-JSON: Final = "application/json"
 UPLOAD_OFFSET: Final = "Upload-Offset"
 UPLOAD_LENGTH: Final = "Upload-Length"
 HEALTH_PATH: Final = "/healthz"
@@ -71,6 +71,7 @@ def build(desk: Desk) -> Gate:
     _add_blobs(app, desk)
     _add_pieces(app, desk)
     _add_feedback(app, desk)
+    counter.add(app, desk)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(QianzhiError, _answer_error)
@@ -82,47 +83,47 @@ def _add_batches(app: FastAPI, desk: Desk) -> None:
     @app.put("/v1/{regulator}/batches/{batch_id}", openapi_extra=_BODY)
     async def put_batch(request: Request, regulator: _Regulator, batch_id: UUID) -> Response:
         """Submit a batch; the answer is its receipt, and sending the same again gives the same receipt."""
-        sender = await _admit(request, desk, regulator)
+        sender = await exchange.admit(request, desk, regulator)
         if isinstance(sender, Problem):
-            return await _refuse(request, sender)
+            return await exchange.refuse(request, sender)
         media_type = _media_type(request)
         accepted = desk.served[regulator].intake.MEDIA_TYPES
         if media_type not in accepted:
-            return await _refuse(request, _unsupported(accepted))
+            return await exchange.refuse(request, _unsupported(accepted))
         with desk.allowance.share() as share:
             body = await bodies.read(
                 request, share, bytes_max=desk.limits.body_bytes_max, seconds_max=desk.limits.body_seconds_max
             )
             if isinstance(body, Problem):
-                return await _refuse(request, body)
+                return await exchange.refuse(request, body)
             answer = await desk.batch(
                 sender.institution_id, lambda: desk.reception.receive(sender, batch_id, body, media_type)
             )
-        return answer_with(answer) if isinstance(answer, Problem) else _json(answer.receipt)
+        return answer_with(answer) if isinstance(answer, Problem) else exchange.json(answer.receipt)
 
     @app.get("/v1/{regulator}/batches/{batch_id}")
     async def get_receipt(request: Request, regulator: _Regulator, batch_id: UUID) -> Response:
         """Read the receipt of a batch again."""
-        sender = await _admit(request, desk, regulator)
+        sender = await exchange.admit(request, desk, regulator)
         if isinstance(sender, Problem):
             return answer_with(sender)
         receipt = await desk.query(lambda: desk.reception.receipt(sender, batch_id))
-        return answer_with(_UNKNOWN_BATCH) if receipt is None else _json(receipt)
+        return answer_with(_UNKNOWN_BATCH) if receipt is None else exchange.json(receipt)
 
 
 def _add_blobs(app: FastAPI, desk: Desk) -> None:
     @app.put("/v1/{regulator}/blobs/{digest}", status_code=HTTPStatus.NO_CONTENT)
     async def put_blob(request: Request, regulator: _Regulator, digest: _Digest) -> Response:
         """Send an image that rows will name; its address is its SHA-256 in hex."""
-        sender = await _admit(request, desk, regulator)
+        sender = await exchange.admit(request, desk, regulator)
         if isinstance(sender, Problem):
-            return await _refuse(request, sender)
+            return await exchange.refuse(request, sender)
         with desk.allowance.share() as share:
             body = await bodies.read(
                 request, share, bytes_max=IMAGE_BYTES_MAX, seconds_max=desk.limits.body_seconds_max
             )
             if isinstance(body, Problem):
-                return await _refuse(request, body)
+                return await exchange.refuse(request, body)
             problem = await desk.query(lambda: _store(desk, sender, digest, body, _media_type(request)))
         return answer_with(problem) if problem else Response(status_code=HTTPStatus.NO_CONTENT)
 
@@ -138,16 +139,16 @@ def _add_pieces(app: FastAPI, desk: Desk) -> None:
         length: Annotated[int, Header(alias=UPLOAD_LENGTH, ge=1, le=IMAGE_BYTES_MAX)],
     ) -> Response:
         """Send the next piece of an image; Upload-Offset says where it begins, Upload-Length how long the whole is."""
-        sender = await _admit(request, desk, regulator)
+        sender = await exchange.admit(request, desk, regulator)
         if isinstance(sender, Problem):
-            return await _refuse(request, sender)
+            return await exchange.refuse(request, sender)
         piece = Piece(bytes.fromhex(digest), _media_type(request), offset, length)
         with desk.allowance.share() as share:
             body = await bodies.read(
                 request, share, bytes_max=PIECE_BYTES_MAX, seconds_max=desk.limits.body_seconds_max
             )
             if isinstance(body, Problem):
-                return await _refuse(request, body)
+                return await exchange.refuse(request, body)
             added = await desk.query(lambda: _add(desk, sender, piece, body.content))
         if isinstance(added, Problem):
             return answer_with(added)
@@ -156,7 +157,7 @@ def _add_pieces(app: FastAPI, desk: Desk) -> None:
     @app.head("/v1/{regulator}/blobs/{digest}")
     async def head_blob(request: Request, regulator: _Regulator, digest: _Digest) -> Response:
         """Ask whether an image is held already, and if not, by Upload-Offset, how much of it."""
-        sender = await _admit(request, desk, regulator)
+        sender = await exchange.admit(request, desk, regulator)
         if isinstance(sender, Problem):
             return Response(status_code=sender.status, headers=sender.headers())
         if await desk.query(lambda: _is_held(desk, sender, digest)):
@@ -177,7 +178,7 @@ def _add_feedback(app: FastAPI, desk: Desk) -> None:
         page: Annotated[int, Query(ge=0, le=PAGE_MAX)] = 0,
     ) -> Response:
         """Read the validation log: each batch with its date, time, dataset and counts, the newest first."""
-        return await _read(
+        return await exchange.read(
             request,
             desk,
             regulator,
@@ -194,13 +195,14 @@ def _add_feedback(app: FastAPI, desk: Desk) -> None:
         after: Annotated[int, Query(ge=_ROW_ID_MIN, lt=2**63)] = _ROW_ID_MIN,
     ) -> Response:
         """Read the failed records of a batch, each with its content and its reasons, from the row id after `after`."""
-        return await _read(
+        return await exchange.read(
             request,
             desk,
             regulator,
             lambda session, sender: feedback.failed(
                 session, sender.institution_id, desk.served[regulator], batch_id, after=after
             ),
+            missing=_UNKNOWN_BATCH,
         )
 
     @app.get(HEALTH_PATH)
@@ -211,14 +213,7 @@ def _add_feedback(app: FastAPI, desk: Desk) -> None:
             return failing(why)
         known = {key: regulator_of(key) for key in sorted(desk.served)}
         editions = {key: {"edition": each.edition, "ruleset": each.digest} for key, each in known.items()}
-        return _json(orjson.dumps({"status": "ok", "regulators": list(known), "editions": editions}))
-
-
-def answer_with(problem: Problem) -> Response:
-    """Return a problem as an answer."""
-    return Response(
-        problem.encode(), status_code=problem.status, media_type=problems.MEDIA_TYPE, headers=problem.headers()
-    )
+        return exchange.json(orjson.dumps({"status": "ok", "regulators": list(known), "editions": editions}))
 
 
 def failing(why: str) -> Response:
@@ -227,27 +222,6 @@ def failing(why: str) -> Response:
     return Response(
         said, status_code=HTTPStatus.SERVICE_UNAVAILABLE, media_type=JSON, headers=problems.UNAVAILABLE.headers()
     )
-
-
-async def _admit(request: Request, desk: Desk, regulator: str) -> Sender | Problem:
-    if regulator not in desk.served:
-        return problems.of_status(HTTPStatus.NOT_FOUND)
-    authorization = request.headers.get("authorization")
-    return await desk.query(lambda: desk.doorkeeper.admit(authorization, regulator))
-
-
-async def _read(request: Request, desk: Desk, regulator: str, reading: Callable[[Any, Sender], Any]) -> Response:
-    """Answer with what `reading` gives for a session and the sender; None means that there is no such batch."""
-    sender = await _admit(request, desk, regulator)
-    if isinstance(sender, Problem):
-        return answer_with(sender)
-
-    def read() -> Any:  # noqa: ANN401  # JSON
-        with desk.pool.connection() as session:
-            return reading(session, sender)
-
-    found = await desk.query(read)
-    return answer_with(_UNKNOWN_BATCH) if found is None else _json(orjson.dumps(found))
 
 
 def _store(desk: Desk, sender: Sender, digest: str, body: bodies.Body, media_type: str) -> Problem | None:
@@ -284,18 +258,9 @@ def _unsupported(accepted: tuple[str, ...]) -> Problem:
     )
 
 
-def _json(content: bytes) -> Response:
-    return Response(content, media_type=JSON)
-
-
-async def _refuse(request: Request, problem: Problem) -> Response:
-    await bodies.drain(request)
-    return answer_with(problem)
-
-
 async def _answer_http(request: Request, error: Exception) -> Response:
     status = HTTPStatus(error.status_code) if isinstance(error, HTTPException) else HTTPStatus.NOT_FOUND
-    response = await _refuse(request, problems.of_status(status))
+    response = await exchange.refuse(request, problems.of_status(status))
     if isinstance(error, HTTPException) and error.headers:
         response.headers.update(error.headers)
     return response
@@ -304,7 +269,7 @@ async def _answer_http(request: Request, error: Exception) -> Response:
 async def _answer_invalid(request: Request, error: Exception) -> Response:
     # What was sent stays out of the answer: an address may hold anything.
     names = {str(part["loc"][-1]) for part in error.errors()} if isinstance(error, RequestValidationError) else set()
-    return await _refuse(
+    return await exchange.refuse(
         request,
         problems.invalid(f"A parameter cannot be read: {', '.join(sorted(names))}.", "Look at /openapi.json."),
     )
@@ -312,7 +277,9 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
 
 async def _answer_error(request: Request, error: Exception) -> Response:
     request.state.error = error
-    return await _refuse(request, problems.of_error(error) if isinstance(error, QianzhiError) else problems.internal())
+    return await exchange.refuse(
+        request, problems.of_error(error) if isinstance(error, QianzhiError) else problems.internal()
+    )
 
 
 async def _answer_defect(request: Request, error: Exception) -> Response:

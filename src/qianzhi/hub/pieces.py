@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from qianzhi.db import locks
 from qianzhi.hub import blobs
 from qianzhi.hub.bodies import Body
-from qianzhi.hub.problems import Problem
+from qianzhi.hub.problems import FULL, Problem
 from qianzhi.sealing.images import IMAGE_BYTES_MAX, PIECE_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -33,12 +33,6 @@ PART_HOURS_MAX: Final = 7 * 24.0
 
 _FOLDER: Final = "parts"
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_NO_SPACE: Final = Problem(
-    HTTPStatus.INSUFFICIENT_STORAGE,
-    "storage-full",
-    "The hub's storage is full.",
-    "Send the same again later; nothing of it was kept.",
-)
 _BUSY: Final = Problem(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "blob-busy",
@@ -100,7 +94,7 @@ def add(session: Session, files: Blobs, institution_id: int, piece: Piece, conte
         _append(path, content)
     except OSError as error:
         if error.errno in _FULL:
-            return _NO_SPACE
+            return FULL
         raise
     there += len(content)
     return there if there < piece.length else _finish(session, files, institution_id, piece, path)

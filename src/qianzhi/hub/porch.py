@@ -9,7 +9,8 @@ import structlog
 from starlette.requests import Request
 
 from qianzhi.hub import bodies
-from qianzhi.hub.intake import HEALTH_PATH, answer_with, failing
+from qianzhi.hub.exchange import answer_with
+from qianzhi.hub.intake import HEALTH_PATH, failing
 from qianzhi.hub.problems import UNAVAILABLE
 from qianzhi.runtime import clock
 

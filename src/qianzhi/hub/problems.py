@@ -57,6 +57,13 @@ UNAVAILABLE: Final = Problem(
     HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "The hub cannot do this now.", "Send the same again later."
 )
 
+FULL: Final = Problem(
+    HTTPStatus.INSUFFICIENT_STORAGE,
+    "storage-full",
+    "The hub's storage is full.",
+    "Send the same again later; nothing of it was kept.",
+)
+
 
 def of_error(error: QianzhiError) -> Problem:
     """Return what a sender is told of an error; what only concerns the hub's own people stays in its log."""
