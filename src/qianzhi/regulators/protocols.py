@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import date, datetime
     from http import HTTPStatus
     from uuid import UUID
 
@@ -165,3 +166,53 @@ class Evidence(Protocol):
 
     def form(self, key: str, base_url: str, served: Collection[str]) -> Sequence[Part]:
         """Return the form by which a hospital tells key and addresses; `served` names the kinds that it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What a destination says of one version of a document; `state` is submitted, reviewed or returned."""
+
+    document: str
+    digest: bytes
+    dated_on: date
+    state: str
+    reason: str
+    received_at: datetime
+    reviewed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A file that a destination has for this institution."""
+
+    publication_id: UUID
+    kind: str  # file, notice or certificate
+    title: str
+    file_name: str
+    media_type: str
+    digest: bytes
+    byte_count: int
+    published_at: datetime
+
+
+class Cabinet(Protocol):
+    """
+    A destination's place for documents; a module `documents` of the regulator's folder opens it by `open_cabinet`.
+
+    Every method raises as `Door.send` does.
+    """
+
+    def hand_in(self, document: str, dated_on: date, digest: bytes, media_type: str, content: bytes) -> Review:
+        """Hand in one version of a document; safe to repeat. SenderError: it is refused as such."""
+
+    def reviews(self) -> list[Review]:
+        """Return what became of every version, the newest first."""
+
+    def publications(self) -> list[Publication]:
+        """Return what is addressed to this institution now."""
+
+    def fetch(self, publication_id: UUID, *, bytes_max: int) -> bytes:
+        """Return the content of a publication."""
+
+    def close(self) -> None:
+        """Release connections."""
