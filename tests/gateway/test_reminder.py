@@ -15,7 +15,7 @@ from tests.gateway.conftest import HUB, stage
 
 from qianzhi.gateway import reminder
 from qianzhi.gateway.reminder import Reminder, check, due, notify, standing
-from qianzhi.gateway.worker import Worker
+from qianzhi.gateway.worker import Chores, Worker
 from qianzhi.ledger import audit
 from qianzhi.runtime import clock
 from qianzhi.runtime.settings import Reminder as Settings
@@ -107,7 +107,7 @@ def test_the_worker_tells_a_program_of_the_site(
     told = tmp_path / "told"
     hour = (now - timedelta(minutes=1)).time()
     settings = Settings(at=(hour,), notify_command=(sys.executable, "-c", program, str(told)))
-    worker = Worker(workplace, [destination], settings)
+    worker = Worker(workplace, [destination], Chores(settings))
     if due(now, settings.at, destination.schedule.cut_off, None) is None:
         pytest.skip("the minute before the cut-off")
     worker.remind(destination)

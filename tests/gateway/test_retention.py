@@ -16,7 +16,7 @@ from qianzhi.gateway.archive import Archivist
 from qianzhi.gateway.destination import Destination, Workplace
 from qianzhi.gateway.porter import opened_porter
 from qianzhi.gateway.retention import Keeper, clear_blobs
-from qianzhi.gateway.worker import Worker
+from qianzhi.gateway.worker import Chores, Worker
 from qianzhi.ledger import lanes
 from qianzhi.runtime import clock
 from qianzhi.runtime.settings import Retention
@@ -165,7 +165,7 @@ def test_a_worker_goes_on_when_its_keeper_fails(
         raise OperatorError("The disk is full.", remedy="Free space.") if len(calls) == 1 else ValueError
 
     monkeypatch.setattr(retention.Keeper, "tick", fail)
-    worker = Worker(workplace, [], keeper=keeper)
+    worker = Worker(workplace, [], Chores(keeper=keeper))
     worker._keep()
     worker._keep()
     Worker(workplace, [])._keep()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qianzhi.cli import account, archive, evidence, key, resources, results
+from qianzhi.cli import account, archive, documents, evidence, key, resources, results
 from qianzhi.cli.terminal import (
     FAILED,
     DatasetOption,
@@ -37,11 +37,13 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The hospital's end: staging tables, checks, upload, receipts.", no_args_is_help=True)
 app.add_typer(account.app, name="account")
 app.add_typer(archive.app, name="archive")
+app.add_typer(documents.app, name="documents")
 app.add_typer(evidence.app, name="evidence")
 app.add_typer(evidence.media, name="media")
 app.add_typer(key.app, name="key")
 app.add_typer(resources.app, name="resources")
 app.add_typer(results.app, name="results")
+app.command()(documents.form)
 app.command()(evidence.selftest)
 
 _INSTANT = "%Y-%m-%d %H:%M:%S"

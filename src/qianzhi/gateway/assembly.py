@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from qianzhi.regulators.protocols import Door
+    from qianzhi.regulators.protocols import Cabinet, Door
     from qianzhi.runtime import settings as settings_of
     from qianzhi.runtime.home import Home, Rooms
     from qianzhi.runtime.settings import Settings
@@ -47,6 +47,7 @@ OWNER = "qianzhi_gateway"
 MAPS = "maps"
 FRONT_LEAD_MINUTES = 30  # that a night's delivery into an official machine may take
 PICTURES = "resources"
+DOCUMENTS = "documents"
 
 
 def cluster(home: Home, settings: Settings) -> Cluster | None:
@@ -171,6 +172,11 @@ def pictures_folder(home: Home) -> Path:
     return home.end(End.GATEWAY).root / PICTURES
 
 
+def papers(home: Home) -> Blobs:
+    """Return where documents and published files lie: apart from images, which are only kept until they are sent."""
+    return Blobs(home.existing(End.GATEWAY).root / DOCUMENTS)
+
+
 def destinations(home: Home, settings: Settings) -> list[Destination]:
     """Return every enabled destination."""
     return [
@@ -240,6 +246,14 @@ def _opener(regulator: Regulator, said: settings_of.Destination, name: str) -> C
         tls_context(said, name),
     )
     return opener
+
+
+def open_cabinet(said: settings_of.Destination, name: str) -> Cabinet:
+    """Return the place for documents at a destination that is a hub."""
+    opened: Cabinet = regulators.adapter(said.regulator, regulators.PAPERWORK).open_cabinet(
+        said.url, partial(_present_credential, said, name), tls_context(said, name)
+    )
+    return opened
 
 
 def tls_context(said: settings_of.Destination, name: str) -> ssl.SSLContext:

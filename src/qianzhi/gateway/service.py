@@ -8,8 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from qianzhi.gateway import assembly, metrics
+from qianzhi.gateway.documents.opening import dossiers
 from qianzhi.gateway.health import health, serve
-from qianzhi.gateway.worker import STOP_LOOK_SECONDS, Worker
+from qianzhi.gateway.worker import STOP_LOOK_SECONDS, Chores, Worker
 from qianzhi.runtime import ends, memory
 from qianzhi.runtime.home import End
 from qianzhi.runtime.logs import configure_logs
@@ -52,8 +53,10 @@ def work(home: Home, settings: Settings) -> None:
     memory.calm_collector()
     with StopRequests() as stop:
         site, destinations = assembly.workplace(home, settings), assembly.destinations(home, settings)
-        keeper = assembly.keeper(home, settings)
-        Worker(site, destinations, settings.gateway.reminder, keeper).run(stop)
+        chores = Chores(
+            settings.gateway.reminder, keeper=assembly.keeper(home, settings), dossiers=dossiers(home, settings)
+        )
+        Worker(site, destinations, chores).run(stop)
 
 
 def watch_health(home: Home, settings: Settings) -> None:

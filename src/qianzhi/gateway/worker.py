@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from qianzhi.db.server import connect
@@ -21,11 +23,12 @@ from qianzhi.runtime import clock
 from qianzhi.runtime.settings import Reminder as ReminderSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from qianzhi.db.server import Session
     from qianzhi.gateway.destination import Destination, Workplace
+    from qianzhi.gateway.documents.dossier import Dossier
     from qianzhi.gateway.retention import Keeper
     from qianzhi.runtime.stopping import StopRequests
 
@@ -36,10 +39,21 @@ RESUME_TICK_SECONDS = 15
 CARRY_TICK_SECONDS = 15
 REMIND_TICK_SECONDS = 60
 KEEP_TICK_SECONDS = 60  # one archive each at most, so that a cycle or a stop need not wait long
+DOCUMENTS_TICK_SECONDS = 600
 LISTEN_SECONDS = 5.0  # a notification that was lost with its session costs at most this
 RECOVER_SECONDS = 2.0
 STOP_LOOK_SECONDS = 60.0
 STOP_SECONDS = 30.0
+TICKS = 5  # of each destination
+
+
+@dataclass(frozen=True, slots=True)
+class Chores:
+    """What a worker does besides sending rows and images."""
+
+    reminder: ReminderSettings = field(default_factory=ReminderSettings)
+    keeper: Keeper | None = None
+    dossiers: Mapping[str, Dossier] = field(default_factory=dict)  # by destination
 
 
 class Worker:
@@ -49,24 +63,25 @@ class Worker:
         self,
         workplace: Workplace,
         destinations: Sequence[Destination],
-        reminding: ReminderSettings | None = None,
-        keeper: Keeper | None = None,
+        chores: Chores | None = None,
     ) -> None:
         self._workplace = workplace
         self._destinations = destinations
-        self._reminding = reminding or ReminderSettings()
-        self._keeper = keeper
+        self._chores = chores or Chores()
         self._stopping = threading.Event()
 
     def run(self, stop: StopRequests) -> None:
         """Work until somebody asks to stop; the steps at hand are finished first."""
-        scheduler = BackgroundScheduler(timezone=clock.LOCAL)
+        # A night's images keep a thread for hours: every job has its own, so that no other one waits for it.
+        threads = ThreadPoolExecutor(1 + TICKS * len(self._destinations))
+        scheduler = BackgroundScheduler(executors={"default": threads}, timezone=clock.LOCAL)
         for destination in self._destinations:
             ticks = (
                 (self.nightly, NIGHTLY_TICK_SECONDS),
                 (self.resume, RESUME_TICK_SECONDS),
                 (self.carry, CARRY_TICK_SECONDS),
                 (self.remind, REMIND_TICK_SECONDS),
+                (self.exchange, DOCUMENTS_TICK_SECONDS),
             )
             for tick, seconds in ticks:
                 scheduler.add_job(
@@ -78,7 +93,7 @@ class Worker:
                     coalesce=True,
                     max_instances=1,
                 )
-        if self._keeper is not None:
+        if self._chores.keeper is not None:
             scheduler.add_job(self._keep, "interval", seconds=KEEP_TICK_SECONDS, coalesce=True, max_instances=1)
         scheduler.start()
         ears = [threading.Thread(target=self._listen, args=(each,), daemon=True) for each in self._destinations]
@@ -120,9 +135,16 @@ class Worker:
 
     def remind(self, destination: Destination) -> None:
         """Check what waits ahead of the cut-off, if it is time, and tell who wants to be told."""
-        found = reminder.check(self._workplace, destination, self._reminding.at, local_now=clock.local_now())
-        if found is not None and found.errors and self._reminding.notify_command:
-            reminder.notify(self._reminding.notify_command, found)
+        found = reminder.check(self._workplace, destination, self._chores.reminder.at, local_now=clock.local_now())
+        if found is not None and found.errors and self._chores.reminder.notify_command:
+            reminder.notify(self._chores.reminder.notify_command, found)
+
+    def exchange(self, destination: Destination) -> None:
+        """Hand in new documents, and learn what became of the others and what is published."""
+        dossier = self._chores.dossiers.get(destination.name)
+        if dossier is not None:
+            done = dossier.sync(clock.now())
+            log.info("gateway:documents:exchanged", destination=destination.name, submitted=done.submitted_count)
 
     def _due(self, destination: Destination) -> datetime | None:
         with connect(self._workplace.dsn, application="qianzhi worker") as connection:
@@ -143,8 +165,8 @@ class Worker:
     def _keep(self) -> None:
         """Do a step of what is done in quiet hours; whatever goes wrong is told and tried again."""
         try:
-            if self._keeper is not None:
-                self._keeper.tick(clock.now())
+            if self._chores.keeper is not None:
+                self._chores.keeper.tick(clock.now())
         except QianzhiError as error:
             log.warning("gateway:retention:failed", what=error.what, remedy=error.remedy)
         except Exception:

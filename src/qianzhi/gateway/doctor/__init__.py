@@ -14,6 +14,8 @@ from qianzhi.db.server import Session, connect
 from qianzhi.gateway import assembly, load
 from qianzhi.gateway.doctor import access, destinations, expiry, folders, hardware, link, official, ports, versions
 from qianzhi.gateway.doctor.diagnosis import Diagnosis, Health, guarded, ill, note, well
+from qianzhi.gateway.documents.checklist import summary
+from qianzhi.gateway.documents.opening import dossier, wants_documents
 from qianzhi.ledger import tally
 from qianzhi.regulators.machine import machine_of
 from qianzhi.runtime import clock
@@ -62,9 +64,11 @@ def examine(home: Home, settings: Settings) -> Iterator[Diagnosis]:
     if not settings.gateway.destinations:
         remedy = "qianzhi gateway init --hub <https address>"
         yield ill("destination", Text("没有设置。", "None is set up."), Text(f"运行 `{remedy}`。", f"Run `{remedy}`."))
-    for name in settings.gateway.destinations:
+    for name, said in settings.gateway.destinations.items():
         yield from guarded(f"destination {name}", partial(_destination, home, settings, name))
         yield from guarded(f"deliveries to {name}", partial(_deliveries, home, settings, name))
+        if said.enabled and wants_documents(said):
+            yield from guarded(f"documents for {name}", partial(_documents, home, settings, name))
 
 
 def _asked(settings: Settings) -> Machine | None:
@@ -181,3 +185,8 @@ def _uplink(home: Home, settings: Settings, name: str, seconds: float) -> Diagno
 def _deliveries(home: Home, settings: Settings, name: str) -> Diagnosis:
     with _session(home, settings) as found:
         return destinations.deliveries(name, tally.troubles(found, name))
+
+
+def _documents(home: Home, settings: Settings, name: str) -> Diagnosis:
+    found = summary(dossier(home, settings, name).lines(clock.local_now().date()))
+    return Diagnosis(f"documents for {name}", Health(found.health), found.what, found.remedy)

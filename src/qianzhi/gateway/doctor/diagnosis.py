@@ -25,6 +25,7 @@ _TITLES: Mapping[str, str] = {
     "destination": "目的地",
     "disk for": "磁盘够用天数",
     "disk": "磁盘",
+    "documents for": "材料",
     "edition of": "规范版本",
     "image folder of": "图片目录",
     "images": "图片目录",
