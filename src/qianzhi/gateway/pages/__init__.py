@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qianzhi.gateway.pages import accounts, doctor, evidence, resources, results, services, whitelist
+from qianzhi.gateway.pages import (
+    accounts,
+    doctor,
+    documents,
+    evidence,
+    files,
+    forms,
+    resources,
+    results,
+    services,
+    whitelist,
+)
 
 if TYPE_CHECKING:
     from qianzhi.console.pages import Page
@@ -17,6 +28,9 @@ def pages(home: Home, settings: Settings) -> tuple[Page, ...]:
     official = (results.page(home, settings),) if results.machines(settings) else ()
     return (
         resources.page(home, settings),
+        documents.page(home, settings),
+        files.page(home, settings),
+        forms.page(home, settings),
         *official,
         evidence.page(home, settings),
         doctor.page(home, settings),
