@@ -75,7 +75,11 @@ def told(home: Home, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dic
     monkeypatch.setattr(doctor, "CONNECT_SECONDS", 0.2)
     with structlog.testing.capture_logs():
         found = {each.name: each for each in doctor.examine(home, settings)}
-    assert all(each.remedy.zh and each.remedy.en for each in found.values() if each.health is not Health.WELL)
+    assert all(
+        each.as_json("zh")["remedy"] and each.as_json("en")["remedy"]
+        for each in found.values()
+        if each.health is not Health.WELL
+    )
     return found
 
 
@@ -89,7 +93,7 @@ def test_a_port_that_something_else_has_is_ill(
     port = free_port()
     free = told(home, settle(home, gateway__database__port=port), monkeypatch)[f"port {port}"]
     assert (taken.health, free.health) == (Health.ILL, Health.NOTE)
-    assert str(os.getpid()) in taken.what.en
+    assert str(os.getpid()) in taken.as_json("en")["what"]
 
 
 def test_image_folders_must_be_readable(home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -131,7 +135,7 @@ def test_a_certificate_that_is_not_trusted_is_told_as_such(
     settings = settle(home, gateway__destinations__hub__url=f"https://localhost:{hub[0]}")
     found = told(home, settings, monkeypatch)["destination hub"]
     assert found.health is Health.ILL
-    assert "not trusted" in found.what.en
+    assert "not trusted" in found.as_json("en")["what"]
 
 
 @pytest.mark.parametrize(
@@ -171,5 +175,5 @@ def test_an_end_of_the_certificate_shown_and_another_edition_are_told(
     monkeypatch.setattr(Hub, "said", json.dumps(same).encode())
     assert silent["certificate of hub"].health is Health.WELL
     assert silent["edition of hub"].health is Health.NOTE
-    assert (apart.health, "V2.0" in apart.what.zh) == (Health.ILL, True)
+    assert (apart.health, "V2.0" in apart.as_json("zh")["what"]) == (Health.ILL, True)
     assert told(home, settings, monkeypatch)["edition of hub"].health is Health.WELL

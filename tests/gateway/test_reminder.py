@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.gateway.conftest import HUB, stage
 
 from qianzhi.gateway import reminder
+from qianzhi.gateway.health import health
 from qianzhi.gateway.reminder import Reminder, check, due, notify, standing
 from qianzhi.gateway.worker import Chores, Worker
 from qianzhi.ledger import audit
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from qianzhi.gateway.destination import Destination, Workplace
+    from qianzhi.runtime.home import Home
 
 AT = (time(20), time(1))
 CUT_OFF = time(2)
@@ -81,6 +83,19 @@ def test_errors_stand_until_the_cut_off(
     assert ask.execute("SELECT count(*) FROM qianzhi.arrived").fetchone() == (3,)
     (entry,) = audit.latest(ask, reminder.RAISED)
     assert entry.detail == found.as_json()
+
+
+def test_healthz_hints_at_it_and_stays_well(
+    workplace: Workplace, destination: Destination, ask: psycopg.Connection, home: Home
+) -> None:
+    """Errors of rows are people's work, and no failure of the gateway."""
+    stage(ask, "person", 3)
+    now = clock.local_now()
+    check(workplace, destination, ((now - timedelta(seconds=1)).time(),), local_now=now)
+    said = health(home, workplace, [destination])
+    ahead = due(now, ((now - timedelta(seconds=1)).time(),), destination.schedule.cut_off, None)
+    assert said["status"] == "ok"
+    assert said["destinations"][HUB]["errors_before_cut_off"] == (3 if ahead else 0)
 
 
 def test_what_was_put_right_is_reminded_of_no_longer(

@@ -9,9 +9,9 @@ from pathlib import PureWindowsPath
 
 import pytest
 
+from qianzhi.gateway.diagnosis import Diagnosis, Health
 from qianzhi.gateway.doctor import access, destinations, expiry, folders, hardware, link, ports, versions
 from qianzhi.gateway.doctor.access import Access
-from qianzhi.gateway.doctor.diagnosis import Diagnosis, Health
 from qianzhi.gateway.doctor.folders import Scanners
 from qianzhi.gateway.doctor.hardware import GIB, Growth, Hardware
 from qianzhi.gateway.doctor.ports import Ports, Taker, Wanted
@@ -28,9 +28,9 @@ THEIRS = Wanted(8080, is_ours=False, by=Text("官方", "the official software"))
 
 def verdict(found: Diagnosis) -> Health:
     """The health; whatever is not well says what to do, in both languages."""
-    assert (found.health is WELL) == (not found.remedy.zh) == (not found.remedy.en)
-    assert found.what.zh
-    assert found.what.en
+    assert (found.health is WELL) == (not found.as_json("zh")["remedy"]) == (not found.as_json("en")["remedy"])
+    assert found.as_json("zh")["what"]
+    assert found.as_json("en")["what"]
     return found.health
 
 
@@ -61,7 +61,7 @@ def test_ports(wanted: Wanted, taken: dict[int, Taker], health: Health) -> None:
     (found,) = ports.diagnose(Ports(taken, frozenset({7})), [wanted])
     assert verdict(found) is health
     if taken.get(wanted.port, Taker()).pid == 8:
-        assert "java (pid 8)" in found.what.zh
+        assert "java (pid 8)" in found.as_json("zh")["what"]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_scanners_of_viruses(facts: Scanners, health: Health) -> None:
     found = folders.scanners(facts, [str(root / "pg"), str(root / "spool")])
     assert verdict(found) is health
     if health is NOTE:
-        assert str(root / "spool") in found.remedy.en
+        assert str(root / "spool") in found.as_json("en")["remedy"]
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_deliveries_that_wait_name_their_reason() -> None:
     assert verdict(destinations.deliveries("hub", [])) is WELL
     found = destinations.deliveries("hub", [{"outcome": "OperatorError: 401"}, {"outcome": "other"}])
     assert verdict(found) is ILL
-    assert "401" in found.what.zh
+    assert "401" in found.as_json("zh")["what"]
 
 
 def test_both_languages_are_public() -> None:
@@ -214,3 +214,10 @@ def test_names_are_told_in_chinese_to_people() -> None:
     names = ["version", "processors", "disk", "disk for 30 days", "port 5432", "role us_pos", "uplink to hub"]
     told = [replace(versions.product("1", "3"), name=name).title("zh") for name in names]
     assert told == ["版本", "处理器", "磁盘", "磁盘够用天数 30", "端口 5432", "数据库账号 us_pos", "上行线路 hub"]
+
+
+def test_one_text_may_do_for_both_languages() -> None:
+    """Where somebody else's words are repeated."""
+    found = Diagnosis("destination x", ILL, "As it was said.", "Do it.")
+    assert found.as_json("zh") == found.as_json("en")
+    assert found.as_json()["what"] == "As it was said."

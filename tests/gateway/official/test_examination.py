@@ -11,7 +11,7 @@ from tests.gateway.official.machine import write_password
 
 from qianzhi.gateway import doctor
 from qianzhi.gateway.doctor import official as examination
-from qianzhi.gateway.doctor.diagnosis import Health
+from qianzhi.gateway.diagnosis import Health
 from qianzhi.gateway.official.folder import Folder
 from qianzhi.runtime.sources import write_settings
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pytest
     from tests.gateway.official.machine import Official
 
-    from qianzhi.gateway.doctor.diagnosis import Diagnosis
+    from qianzhi.gateway.diagnosis import Diagnosis
     from qianzhi.gateway.official.door import Machine
     from qianzhi.runtime.home import Home
 

@@ -12,8 +12,8 @@ from qianzhi import regulators
 from qianzhi.db import migrate, roles
 from qianzhi.db.server import Session, connect
 from qianzhi.gateway import assembly, load
+from qianzhi.gateway.diagnosis import Diagnosis, Health, guarded, ill, note, well
 from qianzhi.gateway.doctor import access, destinations, expiry, folders, hardware, link, official, ports, versions
-from qianzhi.gateway.doctor.diagnosis import Diagnosis, Health, guarded, ill, note, well
 from qianzhi.gateway.documents.checklist import summary
 from qianzhi.gateway.documents.opening import dossier, wants_documents
 from qianzhi.ledger import tally

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final
 
-from qianzhi.gateway.doctor.diagnosis import Diagnosis, ill, note, well
+from qianzhi.gateway.diagnosis import Diagnosis, ill, note, well
 from qianzhi.specs.model import Text
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import httpx
 import orjson
 
-from qianzhi.gateway.doctor.diagnosis import Diagnosis, ill, note, well
+from qianzhi.gateway.diagnosis import Diagnosis, ill, note, well
 from qianzhi.gateway.doctor.versions import Edition
 from qianzhi.runtime import clock
 from qianzhi.specs.model import Text

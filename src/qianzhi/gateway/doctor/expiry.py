@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
-from qianzhi.gateway.doctor.diagnosis import Diagnosis, ill, note, well
+from qianzhi.gateway.diagnosis import Diagnosis, ill, note, well
 from qianzhi.specs.model import Text
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import time, timedelta
 from typing import TYPE_CHECKING, Final
 
-from qianzhi.gateway.doctor.diagnosis import Diagnosis, ill, note, well
+from qianzhi.gateway.diagnosis import Diagnosis, ill, note, well
 from qianzhi.runtime import clock
 from qianzhi.specs.model import Text
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from qianzhi.errors import QianzhiError
-from qianzhi.gateway.doctor.diagnosis import Diagnosis, guarded, ill, note, well
+from qianzhi.gateway.diagnosis import Diagnosis, guarded, ill, note, well
 from qianzhi.gateway.official import tables
 from qianzhi.gateway.official.session import judged, open_session
 from qianzhi.gateway.official.tables import SQL

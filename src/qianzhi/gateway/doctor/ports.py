@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
-from qianzhi.gateway.doctor.diagnosis import Diagnosis, ill, note, well
+from qianzhi.gateway.diagnosis import Diagnosis, ill, note, well
 from qianzhi.specs.model import Text
 
 if TYPE_CHECKING:

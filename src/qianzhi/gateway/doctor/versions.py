@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from qianzhi.gateway.doctor.diagnosis import Diagnosis, ill, note, well
+from qianzhi.gateway.diagnosis import Diagnosis, ill, note, well
 from qianzhi.specs.model import Text
 
 POSTGRESQL_TESTED_MAX: Final = 18

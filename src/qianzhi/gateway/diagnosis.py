@@ -12,7 +12,6 @@ from qianzhi.specs.model import Text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-NOTHING = Text("", "")
 # How names begin, in Chinese; what follows is a name or a number. Names stay the same for programs.
 _TITLES: Mapping[str, str] = {
     "access": "访问",
@@ -54,12 +53,12 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """One thing looked at; `name` is the same in both languages."""
+    """One thing looked at; `name` is the same in both languages, and so is what is given as one text."""
 
     name: str
     health: Health
-    what: Text
-    remedy: Text = NOTHING
+    what: Text | str
+    remedy: Text | str = ""
 
     def title(self, language: str = "zh") -> str:
         """Return its name for people."""
@@ -73,9 +72,13 @@ class Diagnosis:
         return {
             "name": self.name,
             "health": self.health.value,
-            "what": getattr(self.what, language),
-            "remedy": getattr(self.remedy, language),
+            "what": _said(self.what, language),
+            "remedy": _said(self.remedy, language),
         }
+
+
+def _said(text: Text | str, language: str) -> str:
+    return text if isinstance(text, str) else str(getattr(text, language))
 
 
 def well(name: str, zh: str, en: str) -> Diagnosis:
