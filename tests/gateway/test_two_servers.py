@@ -11,7 +11,9 @@ import pytest
 from psycopg import sql
 from tests.cli.conftest import ask, call
 
+from qianzhi.gateway.service import parts
 from qianzhi.runtime.home import End, Home
+from qianzhi.runtime.sources import load_settings
 
 if TYPE_CHECKING:
     from qianzhi.db.embedded import Cluster
@@ -64,6 +66,32 @@ def test_hospital_systems_write_there_and_the_gateway_takes_it(home: Path) -> No
     assert (person["staged"], person["open"]) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("given", "taken", "told"),
+    [
+        (
+            "GRANT UPDATE ON guangdong.person TO us_pos",
+            "REVOKE UPDATE ON guangdong.person FROM us_pos",
+            "+UPDATE person",
+        ),
+        (
+            "REVOKE SELECT ON guangdong.device FROM us_pos",
+            "GRANT SELECT ON guangdong.device TO us_pos",
+            "-SELECT device",
+        ),
+    ],
+)
+def test_rights_that_somebody_changed_are_ill(home: Path, given: str, taken: str, told: str) -> None:
+    """Too many and too few."""
+    with psycopg.connect(str(load_settings(Home(home)).gateway.database.dsn), autocommit=True) as session:
+        session.execute(given)
+        (found,) = [each for each in ask(home, "gateway", "doctor", code=1) if each["name"] == "role us_pos"]
+        session.execute(taken)
+    assert (found["health"], told in found["what"]) == ("ill", True)
+    (found,) = [each for each in ask(home, "gateway", "doctor", code=1) if each["name"] == "role us_pos"]
+    assert found["health"] != "ill"
+
+
 def test_the_white_list_is_the_other_servers(home: Path) -> None:
     """It is told what to write there, and nothing is changed here."""
     before = Home(home).settings.read_bytes()
@@ -75,9 +103,6 @@ def test_the_white_list_is_the_other_servers(home: Path) -> None:
 
 def test_the_service_needs_no_database_of_the_machine(home: Path) -> None:
     """The unit is the same; the parts that the supervisor starts are not."""
-    from qianzhi.gateway.service import parts
-    from qianzhi.runtime.sources import load_settings
-
     place = Home(home)
     assert [part.name for part in parts(place, load_settings(place))][:2] == ["worker", "health"]
     assert f"--home {home}" in call(home, "gateway", "service", "print").output

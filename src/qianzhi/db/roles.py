@@ -109,6 +109,12 @@ def large_objects(connection: Session, role: str) -> str:
     return str(row[0] or "") if row is not None else ""
 
 
+def deviations(connection: Session, role: str, schema: str) -> str:
+    """Return where a sender's rights on the tables of its schema are not what it was given: `+UPDATE x, -INSERT y`."""
+    row = connection.execute(_QUERIES.deviations, {"role": role, "schema": schema}).fetchone()
+    return str(row[0] or "") if row is not None else ""
+
+
 def ensure_login_only(connection: Session, role: str) -> None:
     """Raise ConfigurationError when a role has powers beyond signing in, given by somebody else."""
     row = connection.execute(_QUERIES.powers, {"role": role}).fetchone()

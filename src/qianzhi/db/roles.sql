@@ -109,3 +109,17 @@ GRANT SELECT, INSERT ({columns}) ON TABLE {table} TO {role};
 -- name: grant_view
 -- Reading a view: its owner's rights reach what is behind it, the reader's do not.
 GRANT SELECT ON TABLE {view} TO {role};
+
+-- name: deviations
+-- What a sender may do to the tables of a schema beyond reading and inserting, and what of that it may not; null: none.
+SELECT string_agg(found.said, ', ' ORDER BY found.said) FROM (
+    SELECT '+' || asked.name || ' ' || c.relname AS said
+    FROM pg_catalog.pg_class AS c, (VALUES ('UPDATE'), ('DELETE'), ('TRUNCATE'), ('TRIGGER')) AS asked (name)
+    WHERE c.relnamespace = to_regnamespace(%(schema)s) AND c.relkind IN ('r', 'p')
+        AND has_table_privilege(%(role)s, c.oid, asked.name)
+    UNION ALL
+    SELECT '-' || asked.name || ' ' || c.relname
+    FROM pg_catalog.pg_class AS c, (VALUES ('SELECT'), ('INSERT')) AS asked (name)
+    WHERE c.relnamespace = to_regnamespace(%(schema)s) AND c.relkind IN ('r', 'p')
+        AND NOT has_any_column_privilege(%(role)s, c.oid, asked.name)
+) AS found;

@@ -11,6 +11,7 @@ import qianzhi
 from qianzhi import regulators
 from qianzhi.db import migrate, roles
 from qianzhi.db.server import Session, connect
+from qianzhi.errors import ConfigurationError
 from qianzhi.gateway import assembly, load
 from qianzhi.gateway.diagnosis import Diagnosis, Health, guarded, ill, note, well
 from qianzhi.gateway.doctor import access, destinations, expiry, folders, hardware, link, official, ports, versions
@@ -125,10 +126,19 @@ def _database(home: Home, settings: Settings, asked: Machine | None) -> Iterator
         is_here = settings.gateway.database.dsn is None
         schemas = ["qianzhi", *assembly.served(settings)] if is_here else []
         yield hardware.month(hardware.growth(found, home.end(End.GATEWAY), schemas, now=now), days)
-        for role in assembly.senders(settings):
-            yield access.role(role, roles.large_objects(found, role))
+        for key in assembly.served(settings):
+            role = regulators.regulator(key).sender
+            yield _role(found, role, key)
             # The file is written whenever the password is set, by `init` and by the console.
             yield expiry.password(role, expiry.file_set_at(assembly.password_file(home, role)), now=now)
+
+
+def _role(session: Session, role: str, schema: str) -> Diagnosis:
+    try:
+        roles.ensure_login_only(session, role)
+    except ConfigurationError as error:
+        return access.role(role, "", powers=error.what)
+    return access.role(role, roles.large_objects(session, role), roles.deviations(session, role, schema))
 
 
 def _ledger(waiting_count: int) -> Diagnosis:

@@ -35,9 +35,19 @@ def diagnose(facts: Access) -> Iterator[Diagnosis]:
     yield _whitelist(facts)
 
 
-def role(name: str, open_functions: str) -> Diagnosis:
-    """Return whether a sender may fill the disk of the database past every limit. Pure."""
+def role(name: str, open_functions: str, deviations: str = "", powers: str = "") -> Diagnosis:
+    """Return whether a sender has its rights and no more, and cannot fill the disk past every limit. Pure."""
     title = f"role {name}"
+    wrong = ", ".join(each for each in (deviations, powers) if each)
+    if wrong:
+        return ill(
+            title,
+            Text(f"权限与应有的不同：{wrong}", f"Its rights are not what they should be: {wrong}"),
+            Text(
+                "重新运行 `qianzhi gateway init`；它会收回多余的权限，或说明由谁收回。",
+                "Repeat `qianzhi gateway init`: it takes back what is too much, or says who must.",
+            ),
+        )
     if not open_functions:
         return well(title, "只能写入中间表。", "It may fill the staging tables and nothing else.")
     statement = f"REVOKE EXECUTE ON FUNCTION {open_functions} FROM PUBLIC;"
