@@ -101,18 +101,18 @@ def _ours(wanted: Wanted, taker: Taker | None, facts: Ports) -> Diagnosis:
     if taker is None:
         return ill(
             name,
-            Text(f"{wanted.by.zh}应监听而没有监听。", f"{wanted.by.en.capitalize()} should listen and does not."),
+            Text(f"{wanted.by.zh}应监听而没有监听。", f"{_begun(wanted.by.en)} should listen and does not."),
             Text("查看 gateway/log 下的日志，然后重启该部件。", "Look into gateway/log, then restart that part."),
         )
     if taker.pid in facts.own:
-        return well(name, f"由本网关的{wanted.by.zh}使用。", f"{wanted.by.en.capitalize()} of this gateway has it.")
+        return well(name, f"由本网关的{wanted.by.zh}使用。", f"{_begun(wanted.by.en)} of this gateway has it.")
     if wanted.is_up and taker.pid is None:
         return well(name, f"有程序监听，应为{wanted.by.zh}。", f"Something listens; it should be {wanted.by.en}.")
     return ill(
         name,
         Text(
             f"{wanted.by.zh}需要的端口被其他程序占用：{taker.shown}。",
-            f"something else has the port of {wanted.by.en}: {taker.shown}.",
+            f"Something else has the port of {wanted.by.en}: {taker.shown}.",
         ),
         Text(
             f"停止该程序，或在 qianzhi.toml 中更换端口（{wanted.setting}）。",
@@ -135,6 +135,10 @@ def _theirs(wanted: Wanted, taker: Taker | None, facts: Ports) -> Diagnosis:
             f"If that is not {wanted.by.en}, and the official software is to stand here, free it first.",
         ),
     )
+
+
+def _begun(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _program(pid: int | None) -> str:
