@@ -57,10 +57,10 @@ class Site:
         assert said.code == code, said.errors
         return json.loads(said.output)
 
-    def standing(self, destination: str) -> dict[str, int]:
-        """Return where the rows of contacts are, towards a destination."""
-        found: dict[str, int] = self.told("status")["destinations"][destination]["datasets"]["contacts"]
-        return found
+    def standings(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Return where the rows of contacts are, towards the hub and towards the official machine."""
+        found = self.told("status")["destinations"]
+        return found[HUB]["datasets"]["contacts"], found[FRONT]["datasets"]["contacts"]
 
     def stage(self, *offices: str, **values: str | None) -> None:
         """Insert rows as a hospital's system does."""
@@ -153,7 +153,7 @@ def test_both_destinations_get_a_row_and_only_one_has_spoken(site: Site) -> None
     wait_for("the row at the hub", lambda: site.at_the_hub() == {"first"}, SOON_SECONDS_MAX)
     wait_for("the row at the machine", lambda: site.at_the_machine() == ["first"], SOON_SECONDS_MAX)
     wait_for("both on record", lambda: site.count("delivered") == 1, SOON_SECONDS_MAX)
-    hub, front = site.standing(HUB), site.standing(FRONT)
+    hub, front = site.standings()
     assert (hub["accepted"], hub["delivered"]) == (1, 0)
     assert (front["submitted"], front["accepted"], front["rejected"], front["delivered"]) == (1, 0, 0, 1)
 
@@ -182,7 +182,7 @@ def test_the_consoles_word_settles_the_machines_rows_and_no_others(site: Site) -
     file.write_text("\r\n".join(lines), encoding="gbk")
     done = site.told("results", "import", str(file), "--destination", FRONT)
     assert (done["accepted"], done["failed"], done["unmatched"]) == (1, 1, 0)
-    front, hub = site.standing(FRONT), site.standing(HUB)
+    hub, front = site.standings()
     assert (front["accepted"], front["rejected"], front["delivered"]) == (1, 2, 1)
     assert (hub["accepted"], hub["rejected"]) == (3, 1)
     found = site.told("findings", "--destination", FRONT, "--open")
