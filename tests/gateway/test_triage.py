@@ -102,7 +102,9 @@ def seen_of(raw: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
     return state.rows_of(raw, texts_of(raw, dataset), parse(raw, dataset).typed, dataset)
 
 
-def decided(rows: Sequence[Row], world: World = World(), rejected: Sequence[int] = ()) -> Triage:
+def decided(
+    rows: Sequence[Row], world: World = World(), rejected: Sequence[int] = (), *, withholds: bool = False
+) -> Triage:
     """Decide about rows."""
     raw = make_raw(
         DATASET,
@@ -134,7 +136,7 @@ def decided(rows: Sequence[Row], world: World = World(), rejected: Sequence[int]
     )
     around = Surroundings(LANE, states(world.live), held, keyed(world.in_flight), parents)
     seen = seen_of(raw, DATASET)
-    return triage(seen, pl.Series("row_id", list(rejected), dtype=pl.Int64), around, DATASET)
+    return triage(seen, pl.Series("row_id", list(rejected), dtype=pl.Int64), around, DATASET, withholds=withholds)
 
 
 def places(of: Triage) -> dict[str, list[int]]:
@@ -144,6 +146,7 @@ def places(of: Triage) -> dict[str, list[int]]:
         "waiting": of.waiting["row_id"],
         "ended": of.nothing_to_revoke,
         "deferred": of.deferred,
+        "withheld": of.withheld,
     }
     return {place: sorted(row_ids.to_list()) for place, row_ids in found.items() if row_ids.len()}
 
@@ -173,10 +176,10 @@ worlds = st.builds(
 
 
 @settings(max_examples=150, deadline=None)
-@given(chunks, worlds, st.sets(st.integers(1, 30)))
-def test_every_row_has_exactly_one_place(rows: list[Row], world: World, rejected: set[int]) -> None:
+@given(chunks, worlds, st.sets(st.integers(1, 30)), st.booleans())
+def test_every_row_has_exactly_one_place(rows: list[Row], world: World, rejected: set[int], withholds: bool) -> None:
     """None is lost and none is taken twice, whatever the ledger knows."""
-    outcome = decided(rows, world, sorted(rejected))
+    outcome = decided(rows, world, sorted(rejected), withholds=withholds)
     placed = [row_id for row_ids in places(outcome).values() for row_id in row_ids]
     assert sorted(placed) == sorted(row.row_id for row in rows)
     assert set(outcome.promoted) <= set(outcome.go)
@@ -227,6 +230,15 @@ def test_a_rejected_row_goes_as_it_is() -> None:
     outcome = decided(rows, World(held=[("B", -1)]), rejected=[1, 2, 3])
     assert places(outcome) == {"go": [1, 2, 3]}
     assert outcome.promoted.is_empty()
+    assert outcome.superseded.is_empty()
+    assert outcome.findings.is_empty()
+
+
+def test_a_rejected_row_ends_here_where_only_sound_ones_are_taken() -> None:
+    """It takes no place of a held row, and its neighbours go; its turn comes as ever."""
+    rows = [Row(1, "A", "new"), Row(2, "B", "new"), Row(3, "C", "new")]
+    outcome = decided(rows, World(held=[("A", -1)], in_flight=["C"]), rejected=[1, 3], withholds=True)
+    assert places(outcome) == {"withheld": [1], "go": [2], "deferred": [3]}
     assert outcome.superseded.is_empty()
     assert outcome.findings.is_empty()
 
