@@ -31,6 +31,12 @@ def test_a_text_is_read_in_any_of_its_encodings(encoding: str, separator: str) -
     assert table.rows == ROWS
 
 
+def test_a_title_above_the_headings_does_not_hide_what_separates_cells() -> None:
+    """A console may write its name first."""
+    (table,) = export.read(("上传日志\n" + TEXT.replace(",", "\t")).encode("gbk"))
+    assert table.rows[1:] == ROWS
+
+
 def test_a_workbook_is_read_with_its_sheets() -> None:
     """Sheets keep their names, for they may say the dataset."""
     content = workbooks.write([Sheet("个人基本信息", [Column(each) for each in ROWS[0]], ROWS[1:])])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from tests.gateway.conftest import REGULATOR
 from tests.gateway.official.test_delivery import cycle, stage, told
 
 from qianzhi.db.server import connect
-from qianzhi.errors import RetryableError
+from qianzhi.errors import ConfigurationError, RetryableError
 from qianzhi.gateway import report
 from qianzhi.gateway.official import profile, results
 from qianzhi.gateway.official.lines import Reading
@@ -179,6 +180,15 @@ def test_several_reasons_of_a_row_are_all_told(
     assert take_in(workplace, front, content).failed_count == 1
     assert sorted(found["field"] for found in report.findings_of(ask, front)) == ["BM", "LXDH"]
     assert {found["class"] for found in report.findings_of(ask, front)} == {"E01"}
+
+
+def test_a_destination_that_was_never_set_up_is_a_matter_of_installing(
+    workplace: Workplace, front: Destination
+) -> None:
+    """Its lanes are made by `gateway init`."""
+    with pytest.raises(ConfigurationError, match="does not know") as caught:
+        take_in(workplace, replace(front, name="other"), exported(line("a", "成功")))
+    assert "gateway init" in caught.value.remedy
 
 
 def test_an_import_waits_for_a_cycle_and_does_not_run_over_it(

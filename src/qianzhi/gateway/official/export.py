@@ -15,6 +15,8 @@ from qianzhi.runtime.workbooks import COLUMNS_MAX, FILE_BYTES_MAX, ROWS_MAX, Tab
 if TYPE_CHECKING:
     from pathlib import Path
 
+BEGIN_CHARACTERS: Final = 4_000  # that tell what separates cells: titles stand above the headings
+
 _WORKBOOK: Final = b"PK\x03\x04"
 _OLD_WORKBOOK: Final = b"\xd0\xcf\x11\xe0"
 _MARKS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -60,8 +62,8 @@ def _decoded(content: bytes) -> str:
 
 
 def _parsed(text: str) -> Table:
-    first = text.partition("\n")[0]
-    separator = max(_SEPARATORS, key=first.count)
+    begin = text[:BEGIN_CHARACTERS]
+    separator = max(_SEPARATORS, key=begin.count)
     rows: list[tuple[str, ...]] = []
     try:
         for cells in csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True):

@@ -11,7 +11,7 @@ import polars as pl
 from qianzhi.checks.catalogue import REPLY_CODE
 from qianzhi.checks.findings import SCHEMA
 from qianzhi.db.server import translated
-from qianzhi.errors import RetryableError
+from qianzhi.errors import ConfigurationError, RetryableError
 from qianzhi.gateway.official import export
 from qianzhi.gateway.official.lines import Reading, lines_of
 from qianzhi.gateway.official.matching import match
@@ -66,8 +66,8 @@ def settle_results(
     Import an export: each row that a line speaks of is answered once, with findings where it failed.
 
     Dataset by dataset in a transaction each, so that a crash leaves what the next import goes on with; the same
-    file again changes nothing. Raises SenderError for a file that is no export, and RetryableError while a cycle
-    does not let go of a lane.
+    file again changes nothing. Raises SenderError for a file that is no export, RetryableError while a cycle does
+    not let go of a lane, and ConfigurationError for a destination that was never set up.
     """
     read = lines_of(export.read(content), reading)
     done = Imported(read.height)
@@ -75,6 +75,10 @@ def settle_results(
     by_name = {lane.dataset: lane for lane in lanes.lanes_of(session, destination.name, destination.regulator)}
     session.rollback()
     sound = read.filter(pl.col("trouble").is_null())
+    if not by_name:
+        raise ConfigurationError(
+            f"The ledger does not know the destination {destination.name}.", remedy="Repeat `qianzhi gateway init`."
+        )
     for (dataset,), part in sound.partition_by("dataset", as_dict=True, maintain_order=True).items():
         with translated("The results were not imported"):
             _settle(session, by_name[str(dataset)], part, done, reading.now, is_rehearsal=is_rehearsal)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from qianzhi.db.server import Session
 
-CONNECT_SECONDS: Final = 10.0
 STATEMENT_SECONDS: Final = 300.0
 # A transaction whose client is gone without a word ends by itself, so that we come to know what became of it.
 IDLE_SECONDS: Final = 60.0
@@ -35,9 +34,9 @@ _SIGN_IN_REMEDY: Final = (
 _RIGHTS_REMEDY: Final = "Ask the official machine's operator to give the account SELECT and INSERT on the tables."
 
 
-def open_session(dsn: str, *, wait_seconds: float = CONNECT_SECONDS) -> Session:
+def open_session(dsn: str, *, wait_seconds: float = 0.0) -> Session:
     """
-    Open a session in autocommit.
+    Open a session in autocommit; tried once unless it is to be waited for, since a courier comes again by itself.
 
     Raises RetryableError when nobody answers, OperatorError when it does not let us in.
     """
