@@ -195,7 +195,9 @@ def _json_shapes() -> Iterator[str]:
     yield f'```json\n{{"regulators": {{"guangdong": {{"person": {{{counts}}}, …}}}}}}\n```\n'
     yield "With exit code 0, `staged` = `accepted` + `rejected` + `held` of each dataset that is submitted;"
     yield "what is missing in that sum is open."
-    yield "`submitted` - `accepted` were rejected by the regulator; the rest of `rejected` ended at the gateway.\n"
+    yield "`submitted` - `accepted` were rejected by the regulator; the rest of `rejected` ended at the gateway."
+    yield "In front of an official machine `delivered` stands beside them where it is not 0, belongs to the sum, and is"
+    yield "submitted: the rows are there, and nobody has said anything of them.\n"
     yield "`qianzhi gateway status --json`:\n"
     keys = ", ".join(f'"{name}": …' for name in ("kind", "cut_off", "started_at"))
     trouble = ("dataset", "batch_id", "row_count", "outcome", "attempted_at", "next_attempt_at")
