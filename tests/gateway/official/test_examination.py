@@ -10,8 +10,8 @@ from tests.gateway.conftest import REGULATOR
 from tests.gateway.official.machine import write_password
 
 from qianzhi.gateway import doctor
-from qianzhi.gateway.doctor import official as examination
 from qianzhi.gateway.diagnosis import Health
+from qianzhi.gateway.official import examination
 from qianzhi.gateway.official.folder import Folder
 from qianzhi.runtime.sources import write_settings
 
@@ -29,7 +29,7 @@ TABLES, FOLDER, SERVER = "tables of official", "image folder of official", "dest
 def seen(machine: Machine) -> dict[str, Diagnosis]:
     """Return the diagnoses by name."""
     found = {each.name: each for each in examination.examine("official", machine, REGULATOR.datasets, wait_seconds=0.2)}
-    assert all(each.remedy.en for each in found.values() if each.health is not Health.WELL)
+    assert all(each.remedy for each in found.values() if each.health is not Health.WELL)
     return found
 
 
@@ -48,15 +48,17 @@ def test_what_differs_of_its_tables_is_named(official: Official) -> None:
     official.ask("DROP TABLE device")
     wrong = seen(official.machine())[TABLES]
     assert wrong.health is Health.ILL
-    assert "LXDH" in wrong.what.en
-    assert "device" in wrong.what.en
+    for language in ("zh", "en"):
+        assert "LXDH" in wrong.as_json(language)["what"]
+        assert "device" in wrong.as_json(language)["what"]
 
 
 def test_missing_rights_are_named(official: Official) -> None:
     """An account that may only look delivers nothing."""
     official.ask(sql.SQL("REVOKE INSERT ON person FROM {}").format(sql.Identifier(official.role)))
     unlawful = seen(official.machine())[TABLES]
-    assert (unlawful.health, "person" in unlawful.what.en, "INSERT" in unlawful.remedy.en) == (Health.ILL, True, True)
+    told = unlawful.as_json("en")
+    assert (unlawful.health, "person" in told["what"], "INSERT" in told["remedy"]) == (Health.ILL, True, True)
 
 
 def test_a_machine_that_lets_nobody_in_is_ill(official: Official) -> None:
@@ -64,10 +66,10 @@ def test_a_machine_that_lets_nobody_in_is_ill(official: Official) -> None:
     where = official.passfile.read_text(encoding="utf-8").rpartition(":")[0]
     write_password(official.passfile, where, "wrong")
     refused = seen(official.machine())
-    assert (refused[SERVER].health, "refuses" in refused[SERVER].what.en) == (Health.ILL, True)
+    assert (refused[SERVER].health, "refuses" in refused[SERVER].as_json("en")["what"]) == (Health.ILL, True)
     assert refused[FOLDER].health is Health.WELL
     away = replace(official.machine(), dsn="host=127.0.0.1 port=9 dbname=x user=us_pos connect_timeout=1")
-    assert "does not take sessions" in seen(away)[SERVER].what.en
+    assert "does not take sessions" in seen(away)[SERVER].as_json("en")["what"]
 
 
 def test_the_image_folder_is_tried(official: Official) -> None:
@@ -77,7 +79,7 @@ def test_the_image_folder_is_tried(official: Official) -> None:
     long = seen(replace(machine, folder=Folder(official.images, "D:\\" + "x" * 100)))[FOLDER]
     unset = seen(replace(machine, folder=None))[FOLDER]
     assert (gone.health, long.health, unset.health) == (Health.ILL, Health.ILL, Health.NOTE)
-    assert "GRZPCFDZ" in long.what.en
+    assert "GRZPCFDZ" in long.as_json()["what"]
 
 
 def test_the_doctor_looks_at_every_destination(home: Home, official: Official, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,9 +14,10 @@ from qianzhi.db.server import Session, connect
 from qianzhi.errors import ConfigurationError
 from qianzhi.gateway import assembly, load
 from qianzhi.gateway.diagnosis import Diagnosis, Health, guarded, ill, note, well
-from qianzhi.gateway.doctor import access, destinations, expiry, folders, hardware, link, official, ports, versions
+from qianzhi.gateway.doctor import access, destinations, expiry, folders, hardware, link, ports, versions
 from qianzhi.gateway.documents.checklist import summary
 from qianzhi.gateway.documents.opening import dossier, wants_documents
+from qianzhi.gateway.official import examination
 from qianzhi.ledger import tally
 from qianzhi.regulators.machine import machine_of
 from qianzhi.runtime import clock
@@ -159,7 +160,7 @@ def _destination(home: Home, settings: Settings, name: str) -> Iterator[Diagnosi
     chosen = assembly.destination(home, settings, name)
     if said.kind is DestinationKind.FRONT_MACHINE:
         submitted = [each for each in chosen.regulator.datasets if said.submit == "all" or each.name in said.submit]
-        yield from official.examine(name, assembly.front_machine(said), submitted, wait_seconds=CONNECT_SECONDS)
+        yield from examination.examine(name, assembly.front_machine(said), submitted, wait_seconds=CONNECT_SECONDS)
         return
     chosen.open_door().close()
     context, url = assembly.tls_context(said, name), said.url or ""

@@ -1,4 +1,4 @@
-"""In front of an official machine: its server, its tables, its rights, its image folder."""
+"""What the doctor looks at in front of an official machine: its server, its tables, its rights, its image folder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from qianzhi.errors import QianzhiError
-from qianzhi.gateway.diagnosis import Diagnosis, guarded, ill, note, well
+from qianzhi.gateway.diagnosis import Diagnosis, ill, note, well
 from qianzhi.gateway.official import tables
 from qianzhi.gateway.official.session import judged, open_session
 from qianzhi.gateway.official.tables import SQL
@@ -30,23 +30,20 @@ NAME_CHARACTERS: Final = 75  # of an image within the folder, separators include
 
 def examine(name: str, machine: Machine, datasets: Collection[Dataset], *, wait_seconds: float) -> Iterator[Diagnosis]:
     """Yield one diagnosis after the other; no row is inserted, and the folder is left as it was."""
-
-    def server() -> Iterator[Diagnosis]:
+    title = f"destination {name}"
+    try:
         with open_session(machine.dsn, wait_seconds=wait_seconds) as session, judged("The official machine refused"):
             version = session.info.server_version // 10_000
-            yield well(
-                title, f"官方前置机的 PostgreSQL {version} 可以连接。", f"The official PostgreSQL {version} answers."
-            )
+            yield well(title, f"官方 PostgreSQL {version} 可以连接。", f"The official PostgreSQL {version} answers.")
             yield _tables(f"tables of {name}", session, machine.place, datasets)
-
-    title = f"destination {name}"
-    yield from guarded(title, server)
+    except QianzhiError as error:
+        yield ill(title, Text(f"无法使用：{error.what}", error.what), Text(error.remedy, error.remedy))
     if any(field.image for dataset in datasets for field in dataset.fields):
         yield _folder(f"image folder of {name}", machine.folder, datasets)
 
 
 def _tables(title: str, session: Session, place: Place, datasets: Collection[Dataset]) -> Diagnosis:
-    """Look at every table, and name the first thing that is wrong of each."""
+    """Look at every table, and name what is wrong of each."""
     wrong: list[QianzhiError] = []
     unlawful: list[str] = []
     for dataset in datasets:
@@ -58,27 +55,29 @@ def _tables(title: str, session: Session, place: Place, datasets: Collection[Dat
         if not _may_deliver(session, table.identifier):
             unlawful.append(dataset.name)
     if wrong:
-        told = " ".join(error.what for error in wrong)
-        return ill(title, Text(f"表结构不符：{told}", told), Text(wrong[0].remedy, wrong[0].remedy))
+        what = " ".join(error.what for error in wrong)
+        return ill(title, Text(f"与规范版本不一致：{what}", what), Text(wrong[0].remedy, wrong[0].remedy))
     if unlawful:
-        return ill(
-            title,
-            Text(
-                f"账号不能查询、插入以下表，或不能查询事务结果：{'、'.join(unlawful)}。",
-                f"The account may not select and insert, or not ask what became of it: {', '.join(unlawful)}.",
-            ),
-            Text(
-                "请官方前置机的运维授予这些表的 SELECT 和 INSERT，以及 txid_current() 和 txid_status(bigint) 的 "
-                "EXECUTE（PostgreSQL 默认授予所有账号）。",
-                "Ask the official machine's operator for SELECT and INSERT on these tables, and for EXECUTE on "
-                "txid_current() and txid_status(bigint), which PostgreSQL gives to everybody by itself.",
-            ),
-        )
+        return ill(title, *_unlawful(", ".join(unlawful)))
     return well(
         title,
-        f"{len(datasets)} 张表的列与规范一致，可以写入。",
+        f"{len(datasets)} 张表的列与规范版本一致，可以写入。",
         f"{len(datasets)} tables have the edition's columns, and may be filled.",
     )
+
+
+def _unlawful(named: str) -> tuple[Text, Text]:
+    what = Text(
+        f"账号不能查询和插入，或不能询问事务结果：{named}。",
+        f"The account may not select and insert, or not ask what became of it: {named}.",
+    )
+    remedy = Text(
+        "请官方前置机的运维方授予这些表的 SELECT 和 INSERT 权限，以及 txid_current() 和 txid_status(bigint) 的 EXECUTE "
+        "权限（PostgreSQL 默认授予所有人）。",
+        "Ask the official machine's operator for SELECT and INSERT on these tables, and for EXECUTE on "
+        "txid_current() and txid_status(bigint), which PostgreSQL gives to everybody by itself.",
+    )
+    return what, remedy
 
 
 def _may_deliver(session: Session, table: sql.Identifier) -> bool:
@@ -91,35 +90,33 @@ def _folder(title: str, folder: Folder | None, datasets: Collection[Dataset]) ->
         return note(
             title,
             Text(
-                "没有设置：路径照记录原样写入，不复制图片。", "None is set: paths go as rows name them; none is copied."
+                "没有设置：图片路径按记录原样送出，不复制文件。",
+                "None is set: paths go as records name them, and nothing is copied.",
             ),
             Text(
-                "设置 machine.images_folder 和 machine.images_prefix，除非记录中的路径本来就是官方前置机上的文件。",
-                "Set machine.images_folder and machine.images_prefix, unless rows name files on the official machine.",
+                "请设置 machine.images_folder 和 machine.images_prefix，除非记录填写的就是官方前置机上的文件。",
+                "Set machine.images_folder and machine.images_prefix, unless records name files on that machine.",
             ),
         )
     if why := _unwritable(folder.folder):
         return ill(
             title,
-            Text(f"{folder.folder} 不可写（{why}）。", f"{folder.folder} cannot be written: {why}."),
-            Text("挂载该目录，或授予本账号写入权限。", "Mount it, or give this account the right to write there."),
+            Text(f"{folder.folder} 不可写：{why}。", f"{folder.folder} cannot be written: {why}."),
+            Text("请挂载该目录，或授予本账号写入权限。", "Mount it, or give this account the right to write there."),
         )
     longest = len(folder.prefix) + NAME_CHARACTERS
     bounds = {f.name: f.format.length_max for d in datasets for f in d.fields if f.image and f.format.length_max}
-    short = [name for name, bound in bounds.items() if longest > bound]
+    short = ", ".join(name for name, bound in bounds.items() if longest > bound)
     if short:
         return ill(
             title,
+            Text(f"{short} 放不下 {longest} 个字符的路径。", f"Paths of {longest} characters do not fit into {short}."),
             Text(
-                f"{longest} 个字符的路径超出字段长度：{'、'.join(short)}。",
-                f"Paths of {longest} characters do not fit into {', '.join(short)}.",
-            ),
-            Text(
-                "与对方约定一个名称更短的目录，并设为 machine.images_prefix。",
+                "请与平台商定更短的目录，并设为 machine.images_prefix。",
                 "Agree on a folder with a shorter name, and set it as machine.images_prefix.",
             ),
         )
-    return well(title, f"{folder.folder} 可写。", f"{folder.folder} can be written.")
+    return well(title, f"{folder.folder} 可以写入。", f"{folder.folder} can be written.")
 
 
 def _unwritable(folder: Path) -> str | None:
