@@ -155,6 +155,11 @@ def test_a_table_without_records_and_results_is_refused(rows: tuple[tuple[str, .
         read(*rows)
 
 
+def test_an_export_of_nothing_has_no_lines() -> None:
+    """A night without failures is no mistake."""
+    assert read(("BM", "结果", "处理时间"), dataset="contacts").is_empty()
+
+
 def test_a_site_may_bring_a_profile_of_its_own(tmp_path: Path) -> None:
     """What the real console writes is put into a file, and no code changes."""
     file = tmp_path / "console.toml"

@@ -84,20 +84,21 @@ def lines_of(tables: Sequence[Table], reading: Reading) -> pl.DataFrame:
 
     Raises SenderError where no table has headings that tell records and results apart from anything else.
     """
-    found = [frame for table in tables for frame in _lines(table, reading)]
-    if not found:
+    heads = [(table, head) for table in tables if (head := _heading_row(table, reading)) is not None]
+    if not heads:
         raise SenderError(
             "The file has no headings that name a record and its result.",
             remedy="Export the records with their results, or name the headings in a profile of your own "
             "(machine.results_profile in qianzhi.toml).",
         )
+    found = [frame for table, head in heads for frame in _lines(table, head, reading)]
+    if not found:
+        return pl.DataFrame(schema=LINE)
     return pl.concat(found).with_columns(place=pl.int_range(pl.len(), dtype=pl.Int64)).select(*LINE.names()).cast(LINE)
 
 
-def _lines(table: Table, reading: Reading) -> Iterator[pl.DataFrame]:
-    head = _heading_row(table, reading)
-    if head is None:
-        return
+def _lines(table: Table, head: int, reading: Reading) -> Iterator[pl.DataFrame]:
+    """Yield the lines below a row of headings, a frame a dataset."""
     names = [plain(cell) for cell in table.rows[head]]
     meant = _meant(names, reading.profile)
     body = [
