@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONNECTIONS: Final = 100
-RECORDS: Final = 5_000
+RECORDS: Final = 20_000
 MEBIBYTE: Final = 2**20
 READY_SECONDS_MAX: Final = 60.0
 LOAD_SECONDS_MAX: Final = 600.0

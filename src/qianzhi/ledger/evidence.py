@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+import orjson
 from psycopg.rows import class_row, dict_row
 
 from qianzhi.db.queries import load
@@ -68,8 +69,8 @@ class Noted:
     method: str
     outcome: str
     client: str | None
-    record_digest: bytes | None
-    token_digest: bytes | None
+    record_digest: str | None  # hexadecimal
+    token_digest: str | None
     earlier: int
 
 
@@ -129,8 +130,7 @@ def counts(session: Session, regulator: str) -> list[dict[str, Any]]:
 def note(session: Session, questions: Sequence[Noted]) -> None:
     """Put questions on record."""
     if questions:
-        names = Noted.__dataclass_fields__
-        session.execute(_SQL.note, {name: [getattr(each, name) for each in questions] for name in names})
+        session.execute(_SQL.note, {"questions": orjson.dumps(questions).decode()})
 
 
 def asked(session: Session, *, limit: int, offset: int = 0) -> list[dict[str, Any]]:

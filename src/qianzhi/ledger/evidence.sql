@@ -73,11 +73,11 @@ GROUP BY kind, media_type
 ORDER BY kind, media_type;
 
 -- name: note
--- Puts questions on record.
+-- Puts questions on record, given as one JSON text: thousands of parameters would keep the process busy that answers.
 INSERT INTO qianzhi.evidence_questions (asked_at, method, outcome, client, record_digest, token_digest, earlier)
-SELECT * FROM unnest(
-    %(asked_at)s::timestamptz[], %(method)s::text[], %(outcome)s::text[], %(client)s::inet[],
-    %(record_digest)s::bytea[], %(token_digest)s::bytea[], %(earlier)s::integer[]
+SELECT asked_at, method, outcome, client, decode(record_digest, 'hex'), decode(token_digest, 'hex'), earlier
+FROM json_to_recordset(%(questions)s::json) AS told (
+    asked_at timestamptz, method text, outcome text, client inet, record_digest text, token_digest text, earlier integer
 );
 
 -- name: asked

@@ -12,9 +12,14 @@ import pytest
 from tests.cli.conftest import _undone, ask, call  # noqa: F401 - a fixture is asked for by being here
 from tests.gateway.evidence.conftest import BASE, DEFAULT, GUANGDONG, SAMPLES, Site
 
-from qianzhi.errors import OperatorError, SenderError
+from qianzhi.errors import ConfigurationError, OperatorError, SenderError
+from qianzhi.gateway import assembly, service
+from qianzhi.gateway.evidence import asking
+from qianzhi.gateway.evidence import assembly as evidence_assembly
 from qianzhi.gateway.evidence.keys import LOOK_SECONDS
 from qianzhi.runtime import clock, workbooks
+from qianzhi.runtime.home import Home
+from qianzhi.runtime.parts import Process
 from qianzhi.runtime.sources import write_settings
 
 
@@ -56,7 +61,7 @@ def test_a_service_that_does_not_run_is_told(site: Site, tmp_path: Path) -> None
     home = tmp_path / "home"
     shutil.copytree(site.home.path, home)
     settings = {"gateway.evidence.port": 9}
-    write_settings(type(site.home)(home), settings)
+    write_settings(Home(home), settings)
 
     answer = call(home, "gateway", "selftest")
 
@@ -161,3 +166,46 @@ def test_questions_are_listed_by_digest(site: Site, record: str) -> None:
 
     assert shown.exit_code == 0
     assert record not in shown.output
+
+
+def test_evidence_is_a_part_of_the_gateway_while_it_is_on(site: Site, tmp_path: Path) -> None:
+    """`gateway run` starts it as a process of its own, behind the database; off, there is no such part."""
+    (part,) = [each for each in service.parts(site.home, site.settings) if each.name == "evidence"]
+    home = Home(tmp_path / "home")
+    shutil.copytree(site.home.path, home.path)
+    off = write_settings(home, {"gateway.evidence.enabled": False})
+
+    assert isinstance(part, Process)
+    assert list(part.command)[3:6] == ["gateway", "evidence", "serve"]
+    assert "evidence" not in {each.name for each in service.parts(home, off)}
+    assert assembly.workplace(home, off).promises is None
+    assert assembly.workplace(site.home, site.settings).promises is not None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"gateway.evidence.choices": ("order=21T",)},
+        {"gateway.evidence.choices": ("window=5",)},
+        {"gateway.evidence.choices": ("order",)},
+        {"gateway.evidence.regulator": "nowhere"},
+        {"gateway.evidence.public_base_url": "http://evidence.example"},
+        {"gateway.evidence.remote.origins": ("https://media.example/path",)},
+        {"gateway.evidence.remote.origins": ("https://user@media.example",)},
+        {"gateway.evidence.proxies": ("proxy",)},
+    ],
+)
+def test_a_setting_that_cannot_be_is_told_before_anybody_is_answered(
+    site: Site, tmp_path: Path, changes: dict[str, object]
+) -> None:
+    """By its name, and never by its value."""
+    home = Home(tmp_path / "home")
+    shutil.copytree(site.home.path, home.path)
+
+    def settle() -> None:
+        settings = write_settings(home, changes)
+        evidence_assembly.choices(settings, asking.adapter(asking.regulator_key(settings)))
+
+    with pytest.raises(ConfigurationError) as told:
+        settle()
+    assert "user@" not in str(told.value)

@@ -39,7 +39,7 @@ def test_memory_is_bounded_however_many_come() -> None:
     for number in range(CLIENTS_MAX + 100):
         guard.note_failure(str(number), 0.0)
     for number in range(REPEATS_MAX + 100):
-        repeats.earlier(number.to_bytes(8), 0.0)
+        repeats.earlier(str(number), 0.0)
 
     assert len(guard) == CLIENTS_MAX
     assert len(repeats) == REPEATS_MAX
@@ -49,8 +49,8 @@ def test_repeats_are_counted_while_their_token_counts() -> None:
     """Afterwards the token is refused anyway."""
     repeats = Repeats(600.0)
 
-    assert [repeats.earlier(b"a", 0.0), repeats.earlier(b"a", 1.0), repeats.earlier(b"b", 1.0)] == [0, 1, 0]
-    assert repeats.earlier(b"a", 601.0) == 0
+    assert [repeats.earlier("a", 0.0), repeats.earlier("a", 1.0), repeats.earlier("b", 1.0)] == [0, 1, 0]
+    assert repeats.earlier("a", 601.0) == 0
 
 
 @pytest.mark.parametrize(

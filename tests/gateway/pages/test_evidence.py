@@ -71,7 +71,7 @@ def home(postgres: Cluster, free_port: Callable[[], int], tmp_path_factory: pyte
     with connect(dsn, application="test") as session:
         register.register(session, settings, RECORD, "doctor_video", str(video))
         asked = [
-            Noted(clock.now(), "GetDoctorVedio", "served", "203.0.113.9", b"\xab" * 16, b"t" * 16, 3),
+            Noted(clock.now(), "GetDoctorVedio", "served", "203.0.113.9", "ab" * 16, "cd" * 16, 3),
             Noted(clock.now(), "GetDoctorVedio", "unproven", "203.0.113.9", None, None, 0),
         ]
         evidence.note(session, asked)

@@ -58,15 +58,15 @@ class Repeats:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._seen: OrderedDict[bytes, tuple[float, int]] = OrderedDict()
+        self._seen: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
-    def earlier(self, digest: bytes, now: float) -> int:
+    def earlier(self, question: str, now: float) -> int:
         """Return how often the question came before, and count it."""
-        began, count = self._seen.get(digest, (now, 0))
+        began, count = self._seen.get(question, (now, 0))
         if now - began > self._seconds:
             began, count = now, 0
-            self._seen.pop(digest, None)
-        self._seen[digest] = began, count + 1
+            self._seen.pop(question, None)
+        self._seen[question] = began, count + 1
         while len(self._seen) > REPEATS_MAX:
             self._seen.popitem(last=False)
         return count

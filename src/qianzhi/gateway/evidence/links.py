@@ -59,9 +59,9 @@ class Signer:
         media_id, ends, printed = _BODY.unpack(body)
         return Pass(media_id, printed) if now <= ends else None
 
-    def digest(self, text: str) -> bytes:
+    def digest(self, text: str) -> str:
         """Return what stands for a text in logs: equal texts are seen to be equal, and no text can be guessed."""
-        return self._mac(_PURPOSE_DIGEST, text.encode(errors="replace"), _MAC_BYTES)
+        return self._mac(_PURPOSE_DIGEST, text.encode(errors="replace"), _MAC_BYTES).hex()
 
     def _mac(self, purpose: bytes, content: bytes, length: int) -> bytes:
         return hmac.digest(self._secret, purpose + b"\0" + content, "sha256")[:length]

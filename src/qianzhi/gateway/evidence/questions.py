@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 QUERY_BYTES_MAX: Final = 4_096
 LINK_PARAMETER: Final = "id"
+REPEAT_SECONDS: Final = 1.0
+"""Between two entries about repeats; the ledger has each of them."""
+
 
 log = structlog.stdlib.get_logger()
 
@@ -44,6 +47,7 @@ class Questions:
         self._desk = desk
         self._guard = Guard()
         self._repeats = Repeats(2.0 * desk.terms.window_seconds)
+        self._repeated_count, self._tell_again = 0, 0.0
 
     async def answer(self, scope: Scope, asked: Asked) -> tuple[HTTPStatus, Reply]:
         """Return status and body for a question, and remember it."""
@@ -98,8 +102,15 @@ class Questions:
         record, token, earlier = None, None, 0
         if question is not None:
             record, token = self._desk.signer.digest(question.record), self._desk.signer.digest(question.token)
-            earlier = self._repeats.earlier(record + token + asked.method.encode(), knock.tick)
-            if earlier and not earlier & (earlier - 1):  # the first, second, fourth, eighth …: a log must not drown
-                log.warning("evidence:question:repeated", method=asked.method, digest=record.hex(), count=earlier)
+            earlier = self._repeats.earlier(f"{record}{token}{asked.method}", knock.tick)
+            if earlier:
+                self._tell_repeat(asked, record, knock.tick)
         noted = Noted(knock.now, asked.method, outcome.value, knock.client, record, token, earlier)
         self._desk.diary.note(noted)
+
+    def _tell_repeat(self, asked: Asked, record: str, tick: float) -> None:
+        """Log the repeats since the last time that any was logged: a log must not drown in them."""
+        self._repeated_count += 1
+        if tick >= self._tell_again:
+            count, self._repeated_count, self._tell_again = self._repeated_count, 0, tick + REPEAT_SECONDS
+            log.warning("evidence:question:repeated", method=asked.method, digest=record, count=count)
