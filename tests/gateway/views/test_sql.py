@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 from psycopg import errors
+from tests.docs.pages import DOCS, examples
 from tests.gateway.views.site import CORRECTED, HUB, QUARANTINED, REGULATOR, UNDER_WAY, WAITING, Site
 
 from qianzhi.gateway import report
@@ -117,6 +118,12 @@ def test_views_and_columns_say_what_they_are(vendor: psycopg.Connection) -> None
     assert {f"{view}.{column}": remark for view, column, remark, _ in told} | {
         view: said for view, _, _, said in told
     } == (dict(views.REMARKS))
+
+
+@pytest.mark.parametrize("question", list(examples(DOCS / "howto" / "read-results-by-sql.md", "sql")))
+def test_the_examples_of_the_guide_can_be_typed(vendor: psycopg.Connection, question: str) -> None:
+    """A vendor who copies a question out of the guide gets an answer."""
+    assert vendor.execute(question).description
 
 
 @pytest.mark.parametrize(
