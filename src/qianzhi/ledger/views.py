@@ -33,6 +33,7 @@ STATES: Final[Mapping[str, str]] = {
     "rejected": "已拒绝",
     "superseded": "被替代",
     "nothing_to_revoke": "无可撤销",
+    "withheld": "已拦截",
     "quarantined": "隔离",
     "not_taken": "未提交",
 }
@@ -65,7 +66,7 @@ REMARKS: Final[Mapping[str, str]] = {
     f"{FINDINGS}.reason": "原因。Why it was made.",
     f"{FINDINGS}.remedy": "处理办法。What to do.",
     f"{FINDINGS}.severity": "级别：error 拒绝该记录，warning 提示。error rejects the record, warning informs.",
-    f"{FINDINGS}.origin": "发现方：gateway 前置机，hub 监管端。Which end found it.",
+    f"{FINDINGS}.origin": "发现方：gateway 前置机，hub 监管端，official 官方前置机。Who found it.",
     f"{FINDINGS}.found_at": "发现时间。When it was put on record.",
     f"{FINDINGS}.closed_at": "同一记录后来被接收的时间。When a later row of the record was accepted; null: open.",
     f"{FINDINGS}.batch_id": "批次。The batch that the row went with; null where it was not sent.",

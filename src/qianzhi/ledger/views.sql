@@ -39,9 +39,12 @@ CROSS JOIN LATERAL (
     SELECT 3, outcome::text, outcomes.settled_at, NULL, outcomes.batch_id
     FROM qianzhi.outcomes WHERE outcomes.lane_id = lanes.lane_id AND outcomes.row_id = staged.id
     UNION ALL
-    SELECT 4, CASE batches.state::text WHEN 'sealed' THEN 'under_way' WHEN 'settled' THEN 'accepted'
-        ELSE batches.state::text END, coalesce(batches.settled_at, sealed_at), NULL, batches.batch_id
+    SELECT 4,
+        CASE WHEN batches.state = 'sealed' THEN 'under_way' WHEN batches.state = 'settled' OR deliveries.accepted
+            THEN 'accepted' ELSE batches.state::text END,
+        coalesce(deliveries.answered_at, batches.settled_at, batches.delivered_at, sealed_at), NULL, batches.batch_id
     FROM qianzhi.batches
+    LEFT JOIN qianzhi.deliveries ON deliveries.lane_id = batches.lane_id AND deliveries.row_id = staged.id
     WHERE batches.row_ids @> staged.id AND batches.lane_id = lanes.lane_id
       AND batches.state NOT IN ('split', 'refused')
     UNION ALL

@@ -53,6 +53,25 @@ def test_a_row_says_where_it_is(vendor: psycopg.Connection) -> None:
     ]
 
 
+def test_a_delivered_row_is_accepted_on_the_official_word_only(ask: psycopg.Connection) -> None:
+    """What an official front machine has is delivered until its console says of this very row that it is accepted."""
+    states = "SELECT state FROM guangdong.row_states WHERE dataset = 'department' AND id = 1"
+    of_row = "lane_id = (SELECT lane_id FROM qianzhi.lanes WHERE dataset = 'department') AND row_ids @> 1::bigint"
+    with ask.transaction(force_rollback=True):
+        assert ask.execute(states).fetchone() == ("accepted",)
+        ask.execute(
+            f"UPDATE qianzhi.batches SET state = 'delivered', delivered_at = now(), settled_at = NULL WHERE {of_row}"
+        )
+        assert ask.execute(states).fetchone() == ("delivered",)
+        ask.execute(
+            "INSERT INTO qianzhi.deliveries (lane_id, row_id, batch_id, remote_id, delivered_at)"
+            f" SELECT lane_id, 1, batch_id, 1, now() FROM qianzhi.batches WHERE {of_row}"
+        )
+        assert ask.execute(states).fetchone() == ("delivered",)
+        ask.execute("UPDATE qianzhi.deliveries SET accepted = true, answered_at = now() WHERE row_id = 1")
+        assert ask.execute(states).fetchone() == ("accepted",)
+
+
 def test_a_held_row_says_what_it_wants(site: Site, vendor: psycopg.Connection) -> None:
     """A row that waits names the dataset and the key of the record that it waits for."""
     told = vendor.execute("SELECT dataset, id, wants FROM row_states WHERE state = 'held' ORDER BY 1, 2").fetchall()
