@@ -127,6 +127,27 @@ def test_exactly_those_are_closed_whose_record_was_accepted_later(site: Site, as
         assert ask.execute(counted).fetchone() == (5, 0)
 
 
+def test_a_finding_opens_again_when_its_key_falls_back(ask: psycopg.Connection) -> None:
+    """What an official console refuses after all closes nothing: the record asks for work as before."""
+    ((lane, key_hash),) = ask.execute(
+        "SELECT lane_id, key_hash FROM qianzhi.key_states JOIN qianzhi.lanes USING (lane_id)"
+        " WHERE dataset = 'contacts' AND row_id = (SELECT max(id) FROM guangdong.contacts WHERE bm = %s)",
+        [CORRECTED],
+    ).fetchall()
+    still = (
+        "SELECT bool_and(closed_at IS NULL), count(*) > 0 FROM qianzhi.findings WHERE lane_id = %s AND key_hash = %s"
+    )
+    before = ask.execute(still, [lane, key_hash]).fetchone()
+    assert before == (False, True)
+    for fall in ("UPDATE qianzhi.key_states SET row_id = 0", "DELETE FROM qianzhi.key_states"):
+        with ask.transaction(force_rollback=True):
+            ask.execute(f"{fall} WHERE lane_id = %s AND key_hash = %s", [lane, key_hash])
+            assert ask.execute(still, [lane, key_hash]).fetchone() == (True, True)
+            counted = "SELECT sum(open_count)::bigint FROM qianzhi.finding_counts"
+            really = "SELECT count(*) FROM qianzhi.findings WHERE closed_at IS NULL"
+            assert ask.execute(counted).fetchone() == ask.execute(really).fetchone()
+
+
 def test_views_and_columns_say_what_they_are(vendor: psycopg.Connection) -> None:
     """Every column of the views has a remark, and no remark lacks its column."""
     told = vendor.execute(

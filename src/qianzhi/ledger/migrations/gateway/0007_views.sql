@@ -25,8 +25,8 @@ COMMENT ON COLUMN qianzhi.finding_texts.why IS
 
 ALTER TABLE qianzhi.findings ADD COLUMN closed_at timestamptz;
 COMMENT ON COLUMN qianzhi.findings.closed_at IS
-    'When a later row of the record was accepted. Null: open. The only column that changes; a trigger of key_states '
-    'writes it.';
+    'Since when key_states has a later row of the record. Null: open. The only column that changes; triggers of '
+    'key_states write it.';
 UPDATE qianzhi.findings AS f SET closed_at = now()
 FROM qianzhi.key_states AS k
 WHERE k.lane_id = f.lane_id AND k.key_hash = f.key_hash AND k.key_check = f.key_check AND k.row_id > f.row_id;
@@ -155,6 +155,42 @@ END $body$;
 
 CREATE TRIGGER late_finding AFTER INSERT ON qianzhi.findings
 REFERENCING NEW TABLE AS new_findings FOR EACH STATEMENT EXECUTE FUNCTION qianzhi.close_late_findings();
+
+-- An official console may say of a row that was delivered that it failed after all; its key then stands where it stood
+-- before, and what was found of the rows in between asks for work again.
+CREATE FUNCTION qianzhi.reopen_findings() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $body$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        IF NOT EXISTS (
+            SELECT FROM settled JOIN unsettled USING (lane_id, key_hash, key_check)
+            WHERE settled.row_id < unsettled.row_id)
+        THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    UPDATE qianzhi.findings SET closed_at = NULL
+    WHERE finding_id = ANY (ARRAY(
+        SELECT known.finding_id
+        FROM unsettled
+        CROSS JOIN LATERAL (
+            SELECT f.finding_id FROM qianzhi.findings AS f
+            WHERE f.key_hash = unsettled.key_hash AND f.lane_id + 0 = unsettled.lane_id
+              AND f.key_check = unsettled.key_check AND f.closed_at IS NOT NULL
+              AND NOT EXISTS (
+                  SELECT FROM qianzhi.key_states AS k
+                  WHERE k.lane_id = f.lane_id AND k.key_hash = f.key_hash AND k.key_check = f.key_check
+                    AND k.row_id > f.row_id)
+            OFFSET 0
+        ) AS known));
+    RETURN NULL;
+END $body$;
+
+CREATE TRIGGER reopen_findings AFTER DELETE ON qianzhi.key_states
+REFERENCING OLD TABLE AS unsettled FOR EACH STATEMENT EXECUTE FUNCTION qianzhi.reopen_findings();
+CREATE TRIGGER reopen_findings_again AFTER UPDATE ON qianzhi.key_states
+REFERENCING OLD TABLE AS unsettled NEW TABLE AS settled
+FOR EACH STATEMENT EXECUTE FUNCTION qianzhi.reopen_findings();
 
 -- Rows
 
