@@ -53,7 +53,7 @@ class Console:
     def ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """Ask its database."""
         with psycopg.connect(self.dsn, autocommit=True) as session:
-            cursor = session.execute(query, values)
+            cursor = session.execute(query, values or None)
             return cursor.fetchall() if cursor.description else []
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from qianzhi.db.queries import load
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from qianzhi.db.server import Session
 
 FIRST_SECONDS: Final = 2.0
+FAILURES_MAX: Final = 1000  # counted
 FORGOTTEN_AFTER: Final = timedelta(days=1)
 ACCOUNT_FREE: Final = 5
 ACCOUNT_SECONDS_MAX: Final = 60.0  # no longer, or anybody could keep its owner out
@@ -42,25 +43,34 @@ def attempt(name: str, address: str, *, known: bool) -> Attempt:
 def admit(session: Session, tried: Attempt, now: datetime) -> datetime | None:
     """Count a try before it is judged, so that many at once gain nothing; return until when it must wait instead."""
     bounds = ((tried.address, ADDRESS_FREE, ADDRESS_SECONDS_MAX), (tried.account, ACCOUNT_FREE, ACCOUNT_SECONDS_MAX))
-    for subject, free, seconds_max in bounds:
-        values = {
-            "subject": subject,
-            "now": now,
-            "forgotten": now - FORGOTTEN_AFTER,
-            "free": free,
-            "first_seconds": FIRST_SECONDS,
-            "max_seconds": seconds_max,
-        }
-        row = session.execute(_QUERIES.take, values).fetchone()
-        if row is not None and not row[1] and isinstance(row[0], datetime):
-            return row[0]
+    with session.transaction():
+        for subject, free, seconds_max in bounds:
+            if (until := _take(session, subject, free, seconds_max, now)) is not None:
+                return until
     return None
+
+
+def wait_seconds(failures: int, free: int, seconds_max: float) -> float:
+    """Return how long to wait after so many failures: nothing below `free`, then seconds that double up to a bound."""
+    return 0.0 if failures < free else min(FIRST_SECONDS * 2.0 ** min(failures - free, 20), seconds_max)
 
 
 def clear(session: Session, tried: Attempt, now: datetime) -> None:
     """Take a try back that was right."""
     session.execute(_QUERIES.forget, {"subject": tried.account})
     session.execute(_QUERIES.undo, {"subject": tried.address, "now": now})
+
+
+def _take(session: Session, subject: str, free: int, seconds_max: float, now: datetime) -> datetime | None:
+    session.execute(_QUERIES.begin, {"subject": subject, "now": now})
+    row = session.execute(_QUERIES.look, {"subject": subject}).fetchone()
+    failures, failed_at, blocked_until = cast("tuple[int, datetime, datetime]", row)
+    if blocked_until > now:
+        return blocked_until
+    failures = min(failures + 1, FAILURES_MAX) if failed_at > now - FORGOTTEN_AFTER else 1
+    until = now + timedelta(seconds=wait_seconds(failures, free, seconds_max))
+    session.execute(_QUERIES.count, {"subject": subject, "failures": failures, "now": now, "blocked_until": until})
+    return None
 
 
 def _network(address: str) -> str:
