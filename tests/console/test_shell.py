@@ -108,7 +108,7 @@ def test_a_role_sees_its_own_pages_only(guest: Visitor, console: Console) -> Non
     assert "病人" not in guest.text()
     guest.page.goto(guest.base + "/patients")
     guest.page.wait_for_selector("text=您的角色不能查看此页面。")
-    assert "patient" not in guest.page.inner_text("main")
+    assert "patient" not in guest.page.inner_text(".main")
     with console.client("viewer") as client:
         assert client.get("/administrators").status_code == 403
 
@@ -157,7 +157,7 @@ def test_a_password_is_changed_by_whoever_knows_it(guest: Visitor) -> None:
     ):
         for name, value in (("当前密码", present), ("新密码 *", other), ("再次输入新密码", again)):
             guest.page.get_by_label(name).first.fill(value)
-        guest.page.click("main button:has-text('修改密码')")
+        guest.page.click(".main button:has-text('修改密码')")
         guest.page.wait_for_selector(f"text={said}")
     guest.page.context.clear_cookies()
     guest.sign_in("administrator", other)

@@ -46,7 +46,7 @@ def frame(site: Site, visit: Visit) -> Iterator[None]:
     with element("div", "frame"):
         _top(site, visit)
         _side(site, visit)
-        with element("main", "main", id="main"):
+        with element("div", "main"):  # the toolkit draws the element main around everything
             with element("div", "head"):
                 text(_(visit.page.title), "h1")
             yield
@@ -67,7 +67,7 @@ def _top(site: Site, visit: Visit) -> None:
             text(visit.live.who.account, "summary")
             with element("div", "menu"):
                 text(_(visit.role.label), "div", "role")
-                text(_("修改密码"), "a", "plain", href=visit.link("/password"))
+                text(_("修改密码"), "a", "quiet", href=visit.link("/password"))
                 _post(visit, "/sign-out", "everywhere", "0", _("退出登录"))
                 _post(visit, "/sign-out", "everywhere", "1", _("在所有设备退出"))
 
@@ -75,8 +75,8 @@ def _top(site: Site, visit: Visit) -> None:
 def _post(visit: Visit, path: str, name: str, value: str, title: str) -> None:
     """Draw a button that sends a plain form, so that it works whatever state the page is in."""
     with element("form", method="post", action=visit.link(path)):
-        element("input", type="hidden", name="next", value=visit.page.path)
-        text(title, "button", "plain", type="submit", name=name, value=value)
+        element("input", type="hidden", name="next", value=visit.here)
+        text(title, "button", "quiet", type="submit", name=name, value=value)
 
 
 def _side(site: Site, visit: Visit) -> None:

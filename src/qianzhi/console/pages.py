@@ -12,10 +12,11 @@ import structlog
 from nicegui import ui
 
 from qianzhi.console import layout, notices
+from qianzhi.console.base import safe_path
 from qianzhi.console.guard import LIVE
 from qianzhi.console.roles import EVERYBODY, Role
 from qianzhi.console.signin import chosen_language, is_dark
-from qianzhi.console.text import Language, _, speak
+from qianzhi.console.text import Language, _, mark, speak
 from qianzhi.console.visit import Desk, Visit
 from qianzhi.errors import QianzhiError
 
@@ -68,17 +69,24 @@ def register(site: Site, desk: Desk) -> None:
     """Serve the pages; once in a process."""
     for page in site.pages:
         ui.page(page.path, response_timeout=RESPONSE_SECONDS_MAX)(_served(site, page, desk))
+    nowhere = Page("/{path:path}", mark("没有此页面"), _lead_back)
+    ui.page(nowhere.path)(_served(site, nowhere, desk, status=404))
 
 
-def _served(site: Site, page: Page, desk: Desk) -> Callable[[], Awaitable[None]]:
+def _lead_back(visit: Visit) -> None:
+    notices.notice(_("没有此页面。"), _("请从左侧导航重新选择。"), link=visit.link("/"), link_title=_("返回首页"))
+
+
+def _served(site: Site, page: Page, desk: Desk, status: int = 200) -> Callable[[], Awaitable[None]]:
     async def serve() -> None:
         client = ui.context.client
         request = client.request
         live: Live = request.scope[LIVE]
-        visit = Visit(desk, live, page, chosen_language(request), is_dark(request), _query(request))
+        visit = Visit(desk, live, page, chosen_language(request), is_dark(request), _query(request), _here(request))
         speak(visit.language)
         client.page = _dressed(page.path, visit.language, dark=visit.is_dark)
         client.title = f"{_(page.title)} · {_(site.title)}"
+        client.status_code = status
         with layout.frame(site, visit):
             if not page.is_open_to(visit.role):
                 client.status_code = 403
@@ -104,6 +112,11 @@ async def _show(page: Page, visit: Visit) -> None:
 def _query(request: Request) -> dict[str, str]:
     items = islice(request.query_params.items(), QUERY_ITEMS_MAX)
     return {key[:QUERY_CHARACTERS_MAX]: value[:QUERY_CHARACTERS_MAX] for key, value in items}
+
+
+def _here(request: Request) -> str:
+    query = f"?{request.url.query}" if request.url.query else ""
+    return safe_path(request.url.path + query) or "/"
 
 
 @cache

@@ -25,7 +25,7 @@ FILTER_CHARACTERS_MAX: Final = 100
 PAGE_MAX: Final = 100_000
 SET: Final = "(set)"
 
-Kind = Literal["text", "long", "number", "code", "tag", "link"]
+Kind = Literal["text", "long", "value", "instant", "number", "code", "tag", "link", "count"]
 Tone = notices.Tone
 
 
@@ -34,7 +34,7 @@ class Column:
     """
     A column; `name` is what the fetch function calls it, `title` is translated already.
 
-    Values of "tag" are `Tagged`, of "link" `Linked`; anything else is shown as text.
+    Values of "tag" are `Tagged`, of "link" and "count" (a number) `Linked`; anything else is shown as text.
     """
 
     name: str
@@ -88,10 +88,16 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One page of rows, and how many rows there are in all."""
+    """
+    One page of rows, and how many rows there are in all.
+
+    `options` are what filters offer now, by the filter's name; `note` says what people should know of this page.
+    """
 
     rows: Sequence[Mapping[str, object]]
     total: int
+    options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    note: str = ""
 
 
 Fetch = Callable[["Session", Query], Slice]
@@ -128,6 +134,7 @@ class Table:
         self._empty = (empty or _("没有记录。"), hint)
         self._opened = opened
         self._rows: Sequence[Mapping[str, object]] = ()
+        self._selects: dict[str, ui.select] = {}
         self._draw(tools)
 
     async def load(self) -> None:
@@ -135,7 +142,9 @@ class Table:
         query = self.query
         found = await self._visit.ask(self._fetched, query)
         self._rows = found.rows
-        self._table.rows = [self._shown(at, row) for at, row in enumerate(found.rows)]
+        self._table.rows = [
+            _shown(self._visit, list(self._columns.values()), at, row) for at, row in enumerate(found.rows)
+        ]
         self._table.pagination = {
             "page": query.page,
             "rowsPerPage": query.size,
@@ -144,6 +153,10 @@ class Table:
             "descending": query.descending,
         }
         self._nothing.set_visibility(not found.total)
+        self._note.set_text(found.note)
+        self._note.set_visibility(bool(found.note))
+        for name, options in found.options.items():
+            self._offer(name, options)
         self._table.set_visibility(bool(found.total))
 
     def _fetched(self, session: Session, query: Query) -> Slice:
@@ -171,13 +184,12 @@ class Table:
                 pagination={"rowsPerPage": self.query.size},
             )
             self._table.props("flat dense binary-state-sort").props["rows-per-page-options"] = list(SIZES)
-            for column in self._columns.values():
-                if column.kind in _CELLS:
-                    self._table.add_slot(f"body-cell-{column.name}", _CELLS[column.kind])
+            _dress(self._table, list(self._columns.values()))
             self._table.on("request", self._visit.handler(self._turn))
             if self._opened is not None:
                 self._table.on("rowClick", self._visit.handler(self._open), args=[None, ["at"], None])
                 self._table.classes("opens")
+            self._note = ui.label("").classes("note")
             with element("div") as self._nothing:
                 notices.empty(*self._empty)
 
@@ -188,9 +200,10 @@ class Table:
             await self._narrow(each.name, str(event.value or ""))
 
         if each.options is not None:
-            options = {"": _("全部"), **each.options}
-            drawn = ui.select(options, value=value if value in options else "", label=each.title)
+            options = {"": _("全部"), **({value: value} if value else {}), **each.options}
+            drawn = ui.select(options, value=value, label=each.title)
             drawn.on_value_change(self._visit.handler(changed)).props("dense outlined options-dense")
+            self._selects[each.name] = drawn
         else:
             typed = ui.input(each.title, value=value).props("dense outlined clearable debounce=400")
             typed.props["maxlength"] = FILTER_CHARACTERS_MAX
@@ -205,6 +218,12 @@ class Table:
             filters[name] = value.strip()[:FILTER_CHARACTERS_MAX]
         self.query = Query(filters, self.query.sort, self.query.descending, 1, self.query.size)
         await self.load()
+
+    def _offer(self, name: str, options: Mapping[str, str]) -> None:
+        """Let a filter offer what there is; what is chosen stays, whether there is any or not."""
+        chosen = self.query.filters.get(name, "")
+        kept = {chosen: options.get(chosen, chosen)} if chosen else {}
+        self._selects[name].set_options({"": _("全部"), **kept, **options}, value=chosen)
 
     async def _turn(self, event: GenericEventArguments) -> None:
         """Take what the browser asks for, as far as there is such a thing."""
@@ -231,17 +250,34 @@ class Table:
         if hasattr(done, "__await__"):
             await done
 
-    def _shown(self, at: int, row: Mapping[str, object]) -> dict[str, object]:
-        shown: dict[str, object] = {"at": at}
-        for name in self._columns:
-            value = row.get(name)
-            if isinstance(value, Tagged):
-                shown[name], shown[f"{name}_tone"] = value.word, value.tone
-            elif isinstance(value, Linked):
-                shown[name], shown[f"{name}_path"] = value.title, self._visit.link(value.path)
-            else:
-                shown[name] = as_text(value)
-        return shown
+
+def plain(visit: Visit, columns: Sequence[Column], rows: Sequence[Mapping[str, object]]) -> None:
+    """Draw rows that are all there, without filters and pages."""
+    with element("section", "sheet"):
+        shown = [_shown(visit, columns, at, row) for at, row in enumerate(rows)]
+        table = ui.table(rows=shown, columns=[_as_quasar(each) for each in columns], row_key="at")
+        table.props("flat dense hide-bottom")
+        _dress(table, columns)
+
+
+def _dress(table: ui.table, columns: Sequence[Column]) -> None:
+    for column in columns:
+        if column.kind in _CELLS:
+            table.add_slot(f"body-cell-{column.name}", _CELLS[column.kind])
+
+
+def _shown(visit: Visit, columns: Sequence[Column], at: int, row: Mapping[str, object]) -> dict[str, object]:
+    """Return a row as the browser gets it: texts, and beside them colours and addresses."""
+    shown: dict[str, object] = {"at": at}
+    for column in columns:
+        name, value = column.name, row.get(column.name)
+        if isinstance(value, Tagged):
+            shown[name], shown[f"{name}_tone"] = value.word, value.tone
+        elif isinstance(value, Linked):
+            shown[name], shown[f"{name}_path"] = value.title, visit.link(value.path)
+        else:
+            shown[name] = as_text(value)
+    return shown
 
 
 def as_text(value: object) -> str:
@@ -257,6 +293,11 @@ def as_text(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def minute(instant: datetime) -> str:
+    """Return an instant to the minute for a column of kind "instant": the day above the time."""
+    return as_text(instant)[:16].replace(" ", "\n")
+
+
 def facts(pairs: Mapping[str, object]) -> None:
     """Show names and values, one a line."""
     with element("dl", "facts"):
@@ -266,21 +307,31 @@ def facts(pairs: Mapping[str, object]) -> None:
 
 
 def _as_quasar(column: Column) -> dict[str, object]:
-    classes = {"long": "wraps", "code": "code", "number": "number"}.get(column.kind, "")
     return {
         "name": column.name,
         "label": column.title,
         "field": column.name,
         "sortable": column.sortable,
-        "align": "right" if column.kind == "number" else "left",
-        "classes": classes,
+        "align": "right" if column.kind in {"number", "count"} else "left",
+        "classes": _CLASSES.get(column.kind, ""),
     }
 
 
+_CLASSES: Final[Mapping[str, str]] = {
+    "long": "wraps",
+    "value": "value",
+    "instant": "instant",
+    "number": "number",
+    "count": "number",
+    "code": "code",
+}
+_LINK: Final = (
+    '<q-td :props="props"><a v-if="props.row[props.col.name + \'_path\']" '
+    ":href=\"props.row[props.col.name + '_path']\">{{ props.value }}</a><span v-else>{{ props.value }}</span></q-td>"
+)
 _CELLS: Final[Mapping[str, str]] = {
     "tag": '<q-td :props="props"><span v-if="props.value" class="tag" :class="props.row[props.col.name + \'_tone\']">'
     "{{ props.value }}</span></q-td>",
-    "link": '<q-td :props="props"><a v-if="props.row[props.col.name + \'_path\']" '
-    ":href=\"props.row[props.col.name + '_path']\">{{ props.value }}</a>"
-    "<span v-else>{{ props.value }}</span></q-td>",
+    "link": _LINK,
+    "count": _LINK,
 }

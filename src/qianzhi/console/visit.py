@@ -52,6 +52,7 @@ class Visit:
     language: Language
     is_dark: bool
     query: Mapping[str, str]
+    here: str  # the address, parameters and all
 
     @property
     def role(self) -> Role:
