@@ -8,7 +8,7 @@ LOCKS := requirements/runtime.txt requirements/dev.txt
 WORKERS ?= 0        # processes that run the tests; 0: this one
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser demo test lint format docs bench bundles lock clean
+.PHONY: help setup browser demo test screenshots lint format docs bench bundles lock clean
 
 help:  ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ browser:  ## Have a Chromium for the tests of pages, and a Chinese font for what
 
 test: setup browser  ## Run the whole suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not bench"
+
+screenshots: setup browser  ## Renew the pictures of the console in docs/images
+	QIANZHI_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/gateway/pages/test_pages.py -k both_languages
 
 lint: setup  ## Check style, types and borders
 	$(BIN)/ruff check .

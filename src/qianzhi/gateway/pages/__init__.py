@@ -6,14 +6,21 @@ from typing import TYPE_CHECKING
 
 from qianzhi.gateway.pages import (
     accounts,
+    check,
     doctor,
     documents,
     evidence,
+    failed,
     files,
     forms,
+    held,
+    log,
+    record,
     resources,
     results,
     services,
+    today,
+    uploads,
     whitelist,
 )
 
@@ -24,17 +31,25 @@ if TYPE_CHECKING:
 
 
 def pages(home: Home, settings: Settings) -> tuple[Page, ...]:
-    """Return every page."""
+    """Return every page; those of one section stand together."""
     official = (results.page(home, settings),) if results.machines(settings) else ()
     return (
+        today.page(home, settings),
+        failed.page(home, settings),
+        held.page(home, settings),
+        check.page(home, settings),
+        uploads.page(home, settings),
+        *official,
         resources.page(home, settings),
         documents.page(home, settings),
         files.page(home, settings),
         forms.page(home, settings),
-        *official,
         evidence.page(home, settings),
         doctor.page(home, settings),
+        log.page(home, settings),
         services.page(home, settings),
         whitelist.page(home, settings),
         accounts.page(home, settings),
+        record.page(home, settings),
+        uploads.batches_page(home, settings),
     )

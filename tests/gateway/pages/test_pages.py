@@ -1,0 +1,232 @@
+"""The pages of the gateway, as people use them in a real browser."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import openpyxl
+import pytest
+from PIL import Image
+from tests.browser import Visitor
+from tests.faults import rows
+from tests.gateway.pages.conftest import PASSWORD, Gateway
+from tests.gateway.views.site import CORRECTED
+
+pytestmark = pytest.mark.browser
+
+PAGES = {
+    "/": ("today", "今日概览", "Today"),
+    "/failed": ("failed", "失败记录", "Failed records"),
+    "/held": ("held", "待补记录", "Held records"),
+    "/check": ("check", "立即校验", "Check now"),
+    "/uploads": ("uploads", "上传日志", "Upload log"),
+    "/batches": ("batches", "批次", "Batches"),
+    "/log": ("log", "服务日志", "Service log"),
+    "/accounts": ("accounts", "账号管理", "Accounts"),
+    "/password": ("password", "修改密码", "Change password"),
+}
+HOSTILE = '=HYPERLINK("x")<script>window.hurt=1</script>'
+PICTURED = {"today", "failed", "record", "check"}
+COLOURS = 255
+ACTORS = "SELECT DISTINCT actor, event, subject FROM qianzhi.audit WHERE event LIKE 'console:page:%'"
+
+
+def corrected(gateway: Gateway) -> str:
+    """The address of the record that was rejected and then corrected."""
+    ((row_id,),) = gateway.ask(f"SELECT max(id) FROM guangdong.contacts WHERE bm = '{CORRECTED}'")
+    return f"/record?destination=hub&dataset=contacts&row={row_id}"
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_every_page_stands_in_both_languages(
+    guest: Visitor, gateway: Gateway, pictures: Path | None, language: str
+) -> None:
+    """Each has its heading, is no wider than the window, fails in nothing, and asks nobody else for anything."""
+    if pictures is not None:
+        spread(gateway)
+    guest.speak(language)
+    guest.sign_in("administrator", PASSWORD)
+    named = {**PAGES, corrected(gateway): ("record", "记录历史", "History of a record")}
+    for path, (name, chinese, english) in named.items():
+        guest.go(path)
+        assert guest.page.inner_text("h1") == (chinese if language == "zh" else english)
+        if path == "/check":
+            guest.page.click(".main .q-btn")
+            guest.page.wait_for_selector(".answer .notice")
+        assert not guest.is_overflowing(), path
+        if pictures is not None and name in PICTURED:
+            shoot(guest, pictures, f"console-{name}-{language}")
+
+
+def spread(gateway: Gateway) -> None:
+    """Let half of what was played in a second have happened in the month before: a picture of one day says little."""
+    gateway.ask(
+        """WITH placed AS (SELECT batch_id, row_number() OVER (ORDER BY batch_id) AS n FROM qianzhi.batches)
+        UPDATE qianzhi.batches SET sealed_at = sealed_at - n % 30 * interval '1 day',
+            settled_at = settled_at - n % 30 * interval '1 day'
+        FROM placed WHERE placed.batch_id = batches.batch_id AND n % 2 = 1 AND sealed_at > now() - interval '1 hour'"""
+    )
+
+
+def shoot(guest: Visitor, folder: Path, name: str) -> None:
+    """Keep a picture that is small: few colours are enough for text."""
+    guest.shoot(folder, name)
+    file = folder / f"{name}.png"
+    with Image.open(file) as picture:
+        small = picture.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    small.save(file, optimize=True)
+
+
+def test_today_tells_what_the_ledger_holds(operator: Visitor, gateway: Gateway) -> None:
+    """The figures are those of the ledger, the reminder leads to the errors, and a dataset's count to its rows."""
+    figures = dict(
+        zip(
+            operator.page.locator(".figure .label").all_inner_texts(),
+            operator.page.locator(".figure .value").all_inner_texts(),
+            strict=True,
+        )
+    )
+    ((held,),) = gateway.ask("SELECT count(*) FROM qianzhi.held")
+    ((staged,),) = gateway.ask("SELECT sum(accepted_count) FROM qianzhi.batches WHERE state = 'settled'")
+    assert held > 0
+    assert figures["当前待补"] == f"{held:,}"
+    assert figures["今日接收"] == f"{staged:,}"
+    assert "个错误尚未解决。" in operator.text()
+    operator.page.click("text=查看失败记录")
+    operator.page.wait_for_url("**/failed?state=open&severity=error")
+    operator.page.wait_for_selector("td .tag")
+    assert set(operator.page.locator("td .tag").all_inner_texts()) == {"错误"}
+
+
+def test_failed_records_are_filtered_and_exported_without_formulas(operator: Visitor, gateway: Gateway) -> None:
+    """What a filter leaves is what the workbook holds; a value that begins like a formula is a text in both."""
+    gateway.site.door.answers = True
+    gateway.site.stage({"contacts": rows.contacts(["有毒的科室"], SJSCSJ=HOSTILE)})
+    gateway.site.cycle()
+    operator.go("/failed?dataset=contacts")
+    operator.page.fill(".tools input[aria-label='值、记录号或主键']", "HYPERLINK")
+    operator.page.wait_for_function("document.querySelectorAll('tbody tr').length < 4")
+    assert operator.page.locator("td.value").first.inner_text() == HOSTILE
+    assert operator.page.evaluate("window.hurt") is None
+    ((expected,),) = gateway.ask("SELECT count(*) FROM qianzhi.findings WHERE value LIKE '%%HYPERLINK%%'")
+    with operator.page.expect_download() as download:
+        operator.page.click("text=导出 Excel")
+    sheet = openpyxl.load_workbook(io.BytesIO(download.value.path().read_bytes())).active
+    assert sheet is not None
+    cells = [cell for row in sheet.iter_rows(min_row=2) for cell in row if cell.value == HOSTILE]
+    assert sheet.max_row - 1 == len(cells) == expected
+    assert {cell.data_type for cell in cells} == {"s"}
+
+
+def test_a_record_is_followed_across_its_versions(operator: Visitor, gateway: Gateway) -> None:
+    """The version that was rejected, why, and the one that put it right, with what it changed."""
+    operator.go(corrected(gateway))
+    assert operator.page.locator(".version header b").all_inner_texts() == ["第 2 版", "第 1 版"]
+    newest, first = operator.page.locator(".version").all()
+    assert "已接收" in newest.inner_text()
+    assert "FZRXM" in newest.inner_text()
+    assert "已拒绝" in first.inner_text()
+    assert "处理方法" in first.inner_text()
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["", "?destination=hub", "?destination=x&dataset=person&row=1", "?destination=hub&dataset=pg_class&row=1",
+     "?destination=hub&dataset=person&row=1 OR 1=1", "?destination=hub&dataset=person&row=99999999999999999999"],
+)  # fmt: skip
+def test_no_address_leads_to_what_is_no_record(operator: Visitor, query: str) -> None:
+    """Names of tables and numbers come from the address, and are taken as names and numbers only."""
+    operator.go(f"/record{query}")
+    assert "找不到这条记录。" in operator.text()
+
+
+def test_held_records_say_what_they_wait_for(operator: Visitor, gateway: Gateway) -> None:
+    """Each has the record that it waits for and where that one is."""
+    operator.go("/held")
+    operator.page.wait_for_selector("td .tag")
+    ((held,),) = gateway.ask("SELECT count(*) FROM qianzhi.held")
+    assert operator.page.locator("tbody tr").count() == held
+    assert set(operator.page.locator("td .tag").all_inner_texts()) <= {"未入表", "已拒绝", "待补", "待上传"}
+
+
+def test_a_check_finds_what_tonight_would_and_sends_nothing(operator: Visitor, gateway: Gateway) -> None:
+    """It tells how many rows wait and which would be rejected; the ledger is as before."""
+    gateway.site.stage({"contacts": rows.contacts(["等待的科室"], FZRXM=None)})
+    before = gateway.ask("SELECT count(*) FROM qianzhi.batches UNION ALL SELECT count(*) FROM qianzhi.arrived")
+    operator.go("/check")
+    operator.page.click(".main .q-btn")
+    operator.page.wait_for_selector(".answer .notice")
+    waiting = before[1][0]
+    assert operator.page.inner_text(".answer .notice .what").startswith(f"{waiting} 条记录等待上报")
+    assert "FZRXM" in operator.page.inner_text(".answer")
+    assert gateway.ask("SELECT count(*) FROM qianzhi.batches UNION ALL SELECT count(*) FROM qianzhi.arrived") == before
+
+
+def test_the_upload_log_adds_up_and_leads_to_its_batches(operator: Visitor, gateway: Gateway) -> None:
+    """A line has as many batches as its link shows."""
+    operator.go("/uploads?dataset=person")
+    line = operator.page.locator("tbody tr").first
+    count = int(line.locator("a").inner_text())
+    ((batches,),) = gateway.ask(
+        "SELECT count(*) FROM qianzhi.batches JOIN qianzhi.lanes USING (lane_id) WHERE dataset = 'person'"
+    )
+    assert count == batches
+    line.locator("a").click()
+    operator.page.wait_for_url("**/batches?**")
+    operator.page.wait_for_selector("td")
+    assert operator.page.locator("tbody tr").count() == count
+
+
+def test_the_service_log_shows_what_the_console_said(operator: Visitor) -> None:
+    """Filters narrow it; a level means that and above."""
+    operator.go("/log?part=console")
+    operator.page.wait_for_selector("td:has-text('library:message:logged')")
+    operator.go("/log?level=error")
+    operator.page.wait_for_selector(".empty, td")
+    assert "信息" not in operator.page.locator("td .tag").all_inner_texts()
+
+
+def test_each_look_at_patients_names_who_looked(operator: Visitor, gateway: Gateway) -> None:
+    """Pages with values of records and exports are on record; the overview is not one of them."""
+    for path in ("/", "/held", corrected(gateway)):
+        operator.go(path)
+    looked = gateway.ask(ACTORS)
+    assert {("database:us_pos", "console:page:viewed", page) for page in ("/held", "/record")} <= set(looked)
+    assert not [each for each in looked if each[2] == "/"]
+
+
+def test_a_viewer_sees_figures_and_no_patient(guest: Visitor) -> None:
+    """Neither in the navigation nor by address, and no count is a link to what is closed."""
+    guest.sign_in("viewer", PASSWORD)
+    assert guest.page.locator(".side a").all_inner_texts() == [
+        "dashboard\n今日概览",
+        "cloud_upload\n上传日志",
+        "receipt_long\n服务日志",
+    ]
+    assert guest.page.locator(".sheet a").count() == 0
+    for path in ("/failed", "/held", "/check", "/accounts"):
+        guest.page.goto(guest.base + path)
+        guest.page.wait_for_selector("text=您的角色不能查看此页面。")
+
+
+def test_an_administrator_opens_and_closes_accounts(guest: Visitor, gateway: Gateway) -> None:
+    """The first password is shown once and works; a disabled account is out at once."""
+    guest.sign_in("administrator", PASSWORD, "/accounts")
+    guest.page.click("text=新增账号")
+    guest.page.fill(".q-dialog input >> nth=0", "us_pos")
+    guest.page.click(".q-dialog button:has-text('开通')")
+    guest.page.wait_for_selector("text=不能使用此账号名。")
+    guest.page.fill(".q-dialog input >> nth=0", "wang.wu")
+    guest.page.click(".q-dialog button:has-text('开通')")
+    password = guest.page.inner_text(".q-dialog .code")
+    guest.page.click("text=知道了")
+    other = guest.page.context.browser
+    assert other is not None
+    with other.new_context() as context:
+        inside = Visitor(context.new_page(), gateway.base)
+        inside.sign_in("wang.wu", password)
+        guest.page.click("td:has-text('wang.wu')")
+        guest.page.click(".q-dialog button:has-text('停用')")
+        guest.page.wait_for_selector("td .tag.bad")
+        inside.page.wait_for_url("**/sign-in")
