@@ -29,6 +29,7 @@ class Bench(StrEnum):
     ARRIVAL = "arrival"
     EVIDENCE = "evidence"
     CONSOLE = "console"
+    PAGES = "pages"
     ALL = "all"
 
 
@@ -94,20 +95,22 @@ def _measured(name: Bench, rows: int | None, kinds: Sequence[str], rounds: int) 
 
 
 def _run(name: Bench, rows: int | None, kinds: Sequence[str], rounds: int) -> list[Report]:
-    from qianzhi.bench import arrival, check, console, evidence, latency, pipeline
+    from qianzhi.bench import arrival, check, console, evidence, latency, pages, pipeline
 
     _tell(f"{name.value} …")
     if name is Bench.PIPELINE:
         return pipeline.run_sizes(pipeline.SIZES if rows is None else (rows,), kinds, rounds, _tell)
-    if name is Bench.CHECK:
-        return [check.run(rows or check.ROWS, rounds, _tell)]
     if name is Bench.LATENCY:
         return [latency.run(min(rows or latency.ROWS, latency.ROWS_MAX), _tell)]
-    if name is Bench.EVIDENCE:
-        return [evidence.run(rows or evidence.ROWS, rounds, _tell)]
-    if name is Bench.CONSOLE:
-        return [console.run(rows or console.ROWS, rounds, _tell)]
-    return [arrival.run(rows or arrival.ROWS, rounds, _tell)]
+    benches = {
+        Bench.CHECK: check,
+        Bench.ARRIVAL: arrival,
+        Bench.CONSOLE: console,
+        Bench.PAGES: pages,
+        Bench.EVIDENCE: evidence,
+    }
+    chosen = benches[name]
+    return [chosen.run(rows or chosen.ROWS, rounds, _tell)]
 
 
 def _as_json(reports: Sequence[Report]) -> dict[str, Any]:
