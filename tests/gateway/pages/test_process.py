@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import httpx
@@ -79,3 +80,26 @@ def test_the_console_is_a_part_that_can_be_left_out(home: Home) -> None:
     assert "console" in [part.name for part in parts(home, settings)]
     settings = write_settings(home, {"gateway.console.enabled": False})
     assert "console" not in [part.name for part in parts(home, settings)]
+
+
+def test_behind_a_proxy_every_address_has_the_sub_path(gateway: Gateway, free_port: Callable[[], int]) -> None:
+    """Links, files, forms and redirects begin with it; the origin is the one that people type."""
+    origin = "https://intranet.example"
+    with (
+        console(gateway.home, free_port(), QIANZHI_GATEWAY__CONSOLE__PUBLIC_BASE_URL=f"{origin}/front") as base,
+        httpx.Client(base_url=base, headers={"origin": origin}, trust_env=False) as client,
+    ):
+        assert client.get("/failed").headers["location"] == "/front/sign-in?next=%2Ffailed"
+        entered = client.post("/sign-in", data={"name": "us_pos", "password": gateway.database_password})
+        assert entered.headers["location"] == "/front/"
+        assert "Path=/front;" in entered.headers["set-cookie"]
+        assert "Secure" in entered.headers["set-cookie"]
+        cookie = entered.headers["set-cookie"].partition(";")[0]
+        page = client.get("/failed", headers={"cookie": cookie}).text
+        assert '"/front/_nicegui/' in page
+        assert '"/front/held"' in page
+        assert '"/front/sign-out"' in page
+        assert not re.findall(r'(?:href|src|action)\W+"/(?!front/)[a-z]', page)
+        assert client.get("/failed", headers={"cookie": cookie, "origin": "https://evil.example"}).status_code == 200
+        refused = client.post("/sign-out", headers={"cookie": cookie, "origin": "https://evil.example"})
+        assert refused.status_code == 403
