@@ -93,7 +93,7 @@ def served(dsn: str, port: int, folder: Path, *, idle_minutes: float = 30) -> su
             return process
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def console(
     postgres: Cluster, free_port: Callable[[], int], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Console]:
