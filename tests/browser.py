@@ -80,7 +80,7 @@ def chromium() -> Iterator[Browser]:
 
     program = next((found for name in PROGRAMS if (found := shutil.which(name))), None)
     if program is None:
-        pytest.skip("there is no Chromium on this machine")
+        pytest.fail("There is no Chromium on this machine: `make browser`, or leave these out by -m 'not browser'.")
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=program, args=ARGUMENTS)
         try:

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
 SEEDS = (7, 8)
 WARNED = "warned"  # goes its way with a warning
-LEDGER = ("arrived", "attempts", "receipts", "outcomes", "findings", "key_states", "held", "batches", "cycles")
-HUB_LEDGER = ("batches", "findings", "key_states", "facts", "blobs")
+LEDGER = (
+    "arrived", "attempts", "receipts", "outcomes", "findings", "key_states", "held", "batches", "cycles",
+    "promised_images",
+)  # fmt: skip
+HUB_LEDGER = ("batches", "findings", "key_states", "facts", "blobs", "promised_images")
 
 
 def test_the_demo_finds_what_it_planted(demo: Demo) -> None:

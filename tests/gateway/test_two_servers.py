@@ -10,23 +10,34 @@ import psycopg
 import pytest
 from psycopg import sql
 from tests.cli.conftest import ask, call
+from tests.conftest import FORGETFUL
 
+from qianzhi.db.embedded import Cluster
 from qianzhi.gateway.service import parts
 from qianzhi.runtime.home import End, Home
 from qianzhi.runtime.sources import load_settings
 
 if TYPE_CHECKING:
-    from qianzhi.db.embedded import Cluster
+    from collections.abc import Callable, Iterator
 
 PASSWORD = "elsewhere-1"  # noqa: S105 - of a server that exists for the test
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, postgres: Cluster) -> Path:
+def apart(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[Cluster]:
+    """A server of its own: a role that another one made there is not the gateway's to change."""
+    cluster = Cluster(tmp_path_factory.mktemp("server") / "cluster", port=free_port(), extra=FORGETFUL)
+    cluster.start()
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, apart: Cluster) -> Path:
     """A gateway set up as the page about two servers says."""
     folder = tmp_path_factory.mktemp("apart")
     name = f"qianzhi_{uuid4().hex[:8]}"
-    with psycopg.connect(postgres.dsn(), autocommit=True) as administrator:
+    with psycopg.connect(apart.dsn(), autocommit=True) as administrator:
         administrator.execute(
             sql.SQL("CREATE ROLE {} LOGIN CREATEROLE PASSWORD {}").format(sql.Identifier(name), sql.Literal(PASSWORD))
         )
@@ -36,10 +47,10 @@ def home(tmp_path_factory: pytest.TempPathFactory, postgres: Cluster) -> Path:
             )
         )
     passfile = folder / "pgpass"
-    passfile.write_text(f"127.0.0.1:{postgres.port}:{name}:{name}:{PASSWORD}\n", encoding="utf-8")
+    passfile.write_text(f"127.0.0.1:{apart.port}:{name}:{name}:{PASSWORD}\n", encoding="utf-8")
     passfile.chmod(0o600)
     (folder / "credential").write_text("id.secret", encoding="utf-8")
-    dsn = f"host=127.0.0.1 port={postgres.port} dbname={name} user={name} passfile={passfile}"
+    dsn = f"host=127.0.0.1 port={apart.port} dbname={name} user={name} passfile={passfile}"
     words = ("--hub", "https://127.0.0.1:9", "--credential-file", str(folder / "credential"))
     made = call(folder / "home", "gateway", "init", "--dsn", dsn, "--institution", "440000000000000001", *words)
     assert made.exit_code == 0, made.output

@@ -17,8 +17,8 @@ from tests.hub.samples import CODE, GUANGDONG, row, sealed
 from qianzhi.hub import intake
 from qianzhi.hub.bodies import Allowance
 from qianzhi.hub.identity import Doorkeeper
-from qianzhi.ledger import blobs as ledger_blobs
 from qianzhi.ledger.blobs import Blobs
+from qianzhi.runtime import vault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +98,7 @@ def test_a_full_disk_leaves_no_part_of_an_image(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(ledger_blobs, "write_durably", full)
+        patch.setattr(vault, "written_durably", full)
         response = ask(desk, "PUT", path, credential, content, "image/png")
     assert (response.status_code, response.json()["code"]) == (HTTPStatus.INSUFFICIENT_STORAGE, "storage-full")
     assert ask(desk, "HEAD", path, credential).status_code == HTTPStatus.NOT_FOUND

@@ -16,7 +16,7 @@ from qianzhi.errors import ConfigurationError, OperatorError
 from qianzhi.gateway.archive import Archivist
 from qianzhi.gateway.backoff import Backoff
 from qianzhi.gateway.destination import Destination, Workplace
-from qianzhi.gateway.evidence.asking import promises
+from qianzhi.gateway.evidence.asking import pledges
 from qianzhi.gateway.images import PathMap
 from qianzhi.gateway.official.door import FrontDoor, LedgerJournal, Machine
 from qianzhi.gateway.official.folder import Folder
@@ -134,7 +134,7 @@ def workplace(home: Home, settings: Settings) -> Workplace:
         paths=path_map(home, settings),
         chunk_rows=settings.gateway.cycle.chunk_rows,
         pipeline_depth=settings.gateway.cycle.pipeline_depth,
-        promises=promises(settings),
+        pledges=pledges(settings),
     )
 
 

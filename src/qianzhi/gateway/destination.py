@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from qianzhi.codes.mapping import CodeMap
-    from qianzhi.gateway.evidence.promises import Promises
+    from qianzhi.gateway.evidence.pledges import Pledges
     from qianzhi.gateway.images import PathMap
     from qianzhi.gateway.spool import Spool
     from qianzhi.ledger.blobs import Blobs
@@ -47,4 +47,4 @@ class Workplace:
     paths: PathMap
     chunk_rows: int = 20_000
     pipeline_depth: int = 3
-    promises: Promises | None = None  # of evidence; none while it is not answered
+    pledges: Pledges | None = None  # of evidence; none while it is not answered

@@ -65,6 +65,6 @@ def _checked(
     raw = staging.mapped(raw, dataset, destination.maps)
     checked = checker(destination.regulator, dataset).check(raw, as_of=as_of)
     found = [checked.findings, images.inspect(raw, dataset, workplace.paths)]
-    if workplace.promises is not None:
-        found.append(workplace.promises.broken(session, raw, dataset, destination.regulator.key))
+    if workplace.pledges is not None:
+        found.append(workplace.pledges.broken(session, raw, dataset, destination.regulator.key))
     return raw.height, concat(found)

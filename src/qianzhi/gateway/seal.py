@@ -166,10 +166,10 @@ class Sealer:
         return _Judged(carried, rows, findings_of.concat([found, decided.findings]), decided)
 
     def _broken_promises(self, raw: pl.DataFrame) -> pl.DataFrame:
-        promises = self._workplace.promises
-        if promises is None or RuleKind.SENDER not in self._destination.kinds:
+        pledges = self._workplace.pledges
+        if pledges is None or RuleKind.SENDER not in self._destination.kinds:
             return findings_of.empty()
-        return promises.broken(self._session, raw, self.dataset, self._destination.regulator.key)
+        return pledges.broken(self._session, raw, self.dataset, self._destination.regulator.key)
 
     def _surroundings(self, rows: pl.DataFrame, in_flight: pl.DataFrame, parents: tuple[Parents, ...]) -> Surroundings:
         # What is new needs no state of its own: whether its key is taken is for the regulator to say.

@@ -178,8 +178,8 @@ def test_evidence_is_a_part_of_the_gateway_while_it_is_on(site: Site, tmp_path: 
     assert isinstance(part, Process)
     assert list(part.command)[3:6] == ["gateway", "evidence", "serve"]
     assert "evidence" not in {each.name for each in service.parts(home, off)}
-    assert assembly.workplace(home, off).promises is None
-    assert assembly.workplace(site.home, site.settings).promises is not None
+    assert assembly.workplace(home, off).pledges is None
+    assert assembly.workplace(site.home, site.settings).pledges is not None
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from qianzhi import regulators
 from qianzhi.errors import ConfigurationError
-from qianzhi.gateway.evidence.promises import Promises
+from qianzhi.gateway.evidence.pledges import Pledges
 
 if TYPE_CHECKING:
     from qianzhi.regulators.protocols import Evidence
@@ -34,9 +34,9 @@ def adapter(key: str) -> Evidence:
     return found
 
 
-def promises(settings: Settings) -> Promises | None:
+def pledges(settings: Settings) -> Pledges | None:
     """Return what compares rows with the files there are; None while evidence is not answered."""
     if not settings.gateway.evidence.enabled:
         return None
     key = regulator_key(settings)
-    return Promises(key, adapter(key).ASKED)
+    return Pledges(key, adapter(key).ASKED)

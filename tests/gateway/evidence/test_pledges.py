@@ -15,7 +15,7 @@ from qianzhi.db.server import Session, connect
 from qianzhi.gateway import report, staging
 from qianzhi.gateway.cycle import Dispatcher
 from qianzhi.gateway.destination import Destination, Workplace
-from qianzhi.gateway.evidence.promises import Promises
+from qianzhi.gateway.evidence.pledges import Pledges
 from qianzhi.gateway.preview import preview
 from qianzhi.ledger import evidence
 from qianzhi.ledger.batches import CycleKind
@@ -23,7 +23,7 @@ from qianzhi.ledger.evidence import Entry
 from qianzhi.runtime import clock
 
 VISITS = REGULATOR.dataset("treatment_record")
-PROMISES = Promises("guangdong", GUANGDONG.ASKED)
+PLEDGES = Pledges("guangdong", GUANGDONG.ASKED)
 FLAGS = ("DZCFWJCFDZ", "YSDSPWJCFDZ", "HZDSPWJCFDZ", "JLYPCFDZ")
 
 
@@ -34,7 +34,7 @@ def visits(*rows: dict[str, Any]) -> pl.DataFrame:
 
 def broken(session: Session, raw: pl.DataFrame) -> list[tuple[int, str, str, str, str]]:
     """Row, code, class, field and severity of each finding."""
-    found = PROMISES.broken(session, raw, VISITS, "guangdong")
+    found = PLEDGES.broken(session, raw, VISITS, "guangdong")
     return found.select("row_id", "code", "class", "field", "severity").rows()
 
 
@@ -89,10 +89,10 @@ def test_nothing_is_asked_where_nothing_is_promised(workplace: Workplace) -> Non
     silent: Any = Silent()
     raw = visits({"MZH": "1", "JLYPCFDZ": "F"})
 
-    assert PROMISES.broken(silent, raw, VISITS, "guangdong").is_empty()
-    assert PROMISES.broken(silent, visits(), VISITS, "guangdong").is_empty()
-    assert PROMISES.broken(silent, visits({"MZH": "1", "JLYPCFDZ": "T"}), VISITS, "other").is_empty()
-    assert PROMISES.broken(silent, raw, REGULATOR.dataset("person"), "guangdong").is_empty()
+    assert PLEDGES.broken(silent, raw, VISITS, "guangdong").is_empty()
+    assert PLEDGES.broken(silent, visits(), VISITS, "guangdong").is_empty()
+    assert PLEDGES.broken(silent, visits({"MZH": "1", "JLYPCFDZ": "T"}), VISITS, "other").is_empty()
+    assert PLEDGES.broken(silent, raw, REGULATOR.dataset("person"), "guangdong").is_empty()
 
 
 def stage_visit(workplace: Workplace) -> None:
@@ -107,7 +107,7 @@ def test_check_and_cycle_warn_of_it_while_evidence_is_on(
 ) -> None:
     """The preview tells it, the cycle puts it on record and sends the row all the same; off, neither says a word."""
     stage_visit(workplace)
-    on = replace(workplace, promises=PROMISES)
+    on = replace(workplace, pledges=PLEDGES)
 
     with connect(workplace.dsn, application="test", autocommit=True) as session:
         for site, wanted in ((workplace, set()), (on, {"V42.2"})):

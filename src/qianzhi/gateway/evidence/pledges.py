@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PROMISED: Final = "T"
 
 
-class Promises:
+class Pledges:
     """Compares the rows of one regulator's datasets with the files that are registered."""
 
     def __init__(self, regulator: str, asked: Sequence[Asked]) -> None:
@@ -32,7 +32,7 @@ class Promises:
         """
         Return a finding for each promise of evidence that there is not; asks the ledger once, or not at all.
 
-        A row that withdraws a record promises nothing.
+        A row that withdraws a record pledges nothing.
         """
         judged = [(each, rule) for each in self._asked if (rule := _rule(each, dataset)) is not None]
         if not judged or regulator != self._regulator or raw.is_empty():
