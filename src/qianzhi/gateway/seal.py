@@ -153,7 +153,7 @@ class Sealer:
     def _judge(self, cycle: Cycle, checked: Checked, in_flight: pl.DataFrame) -> _Judged:
         raw = checked.raw
         carried, image_findings = carry(raw, self.dataset, self._workplace.blobs, self._workplace.paths)
-        found = findings_of.concat([checked.findings, image_findings, self._broken_promises(raw)])
+        found = findings_of.concat([checked.findings, image_findings, self._broken_pledges(raw)])
         rejected, withholds = findings_of.rejecting(found), self._destination.withholds_errors
         if RuleKind.STATE not in self._destination.kinds:
             rows = raw.select("row_id")
@@ -165,7 +165,7 @@ class Sealer:
         decided = triage(rows, rejected, around, self.dataset, withholds=withholds)
         return _Judged(carried, rows, findings_of.concat([found, decided.findings]), decided)
 
-    def _broken_promises(self, raw: pl.DataFrame) -> pl.DataFrame:
+    def _broken_pledges(self, raw: pl.DataFrame) -> pl.DataFrame:
         pledges = self._workplace.pledges
         if pledges is None or RuleKind.SENDER not in self._destination.kinds:
             return findings_of.empty()

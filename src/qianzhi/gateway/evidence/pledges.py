@@ -1,4 +1,4 @@
-"""What rows promise of evidence, against what can be served: the rules `evidence_served(FIELD)`."""
+"""What rows pledge of evidence, against what can be served: the rules `evidence_served(FIELD)`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Pledges:
 
     def broken(self, session: Session, raw: pl.DataFrame, dataset: Dataset, regulator: str) -> pl.DataFrame:
         """
-        Return a finding for each promise of evidence that there is not; asks the ledger once, or not at all.
+        Return a finding for each pledge of evidence that there is not; asks the ledger once, or not at all.
 
         A row that withdraws a record pledges nothing.
         """
