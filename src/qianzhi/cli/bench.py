@@ -30,6 +30,7 @@ class Bench(StrEnum):
     EVIDENCE = "evidence"
     CONSOLE = "console"
     PAGES = "pages"
+    NIGHT = "night"
     ALL = "all"
 
 
@@ -95,13 +96,15 @@ def _measured(name: Bench, rows: int | None, kinds: Sequence[str], rounds: int) 
 
 
 def _run(name: Bench, rows: int | None, kinds: Sequence[str], rounds: int) -> list[Report]:
-    from qianzhi.bench import arrival, check, console, evidence, latency, pages, pipeline
+    from qianzhi.bench import arrival, check, console, evidence, latency, night, pages, pipeline
 
     _tell(f"{name.value} …")
     if name is Bench.PIPELINE:
         return pipeline.run_sizes(pipeline.SIZES if rows is None else (rows,), kinds, rounds, _tell)
     if name is Bench.LATENCY:
         return [latency.run(min(rows or latency.ROWS, latency.ROWS_MAX), _tell)]
+    if name is Bench.NIGHT:
+        return [night.run(rows or night.RECORDS, _tell)]
     benches = {
         Bench.CHECK: check,
         Bench.ARRIVAL: arrival,
