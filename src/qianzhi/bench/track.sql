@@ -3,6 +3,7 @@
 CREATE TEMP TABLE kept AS
     SELECT key_states.* FROM qianzhi.key_states JOIN qianzhi.lanes USING (lane_id) WHERE dataset <> 'treatment_record';
 TRUNCATE qianzhi.key_states, qianzhi.arrived, qianzhi.held, qianzhi.findings, qianzhi.outcomes, qianzhi.attempts,
+    qianzhi.handovers, qianzhi.deliveries,
     qianzhi.receipts, qianzhi.batches, guangdong.treatment_record;
 INSERT INTO qianzhi.key_states SELECT * FROM kept;
 DROP TABLE kept;
