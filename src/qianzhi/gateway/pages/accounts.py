@@ -86,7 +86,7 @@ class _Accounts:
                 Input("name", _("账号"), hint=hint, is_required=True, characters_max=32),
                 Input("role", _("角色"), options=_roles(), value=Role.OPERATOR.value, is_required=True),
             ]
-            Form(self._visit, inputs, save, button=_("开通"), narrow=True)
+            Form(self._visit, inputs, save, button=_("新增"), narrow=True)
         asked.open()
 
     def _open(self, row: Mapping[str, object]) -> None:

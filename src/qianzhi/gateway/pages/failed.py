@@ -187,8 +187,8 @@ def _filters(settings: Settings) -> list[Filter]:
         Filter("code", _("规则"), {}),
         Filter("field", _("数据元"), {}),
         Filter("state", _("状态"), {"open": _("未解决")}),
-        Filter("since_on", _("自"), kind="date"),
-        Filter("until_on", _("至"), kind="date"),
+        Filter("since_on", _("起始日期"), kind="date"),
+        Filter("until_on", _("截止日期"), kind="date"),
         Filter("text", _("值、记录号或主键"), is_personal=True),
     ]
 

@@ -46,8 +46,8 @@ def page(_home: Home, settings: Settings) -> Page:
 
         filters = [
             Filter("dataset", _("数据集"), names.datasets(settings)),
-            Filter("since_on", _("自"), kind="date"),
-            Filter("until_on", _("至"), kind="date"),
+            Filter("since_on", _("起始日期"), kind="date"),
+            Filter("until_on", _("截止日期"), kind="date"),
         ]
         hint = _("默认显示最近 {count} 天。").format(count=DAYS_SHOWN)
         await Table(visit, _day_columns(), fetch, filters=filters, empty=_("没有上传。"), hint=hint).load()
@@ -125,7 +125,7 @@ def _batch_columns() -> list[Column]:
         Column("size", _("大小"), "number"),
         Column("attempts", _("尝试"), "number"),
         Column("last", _("最后一次")),
-        Column("took", _("用时"), "number"),
+        Column("took", _("用时（秒）"), "number"),
     ]
 
 
@@ -143,7 +143,7 @@ def _batch_row(settings: Settings, each: Upload) -> dict[str, object]:
         "size": _size(each.byte_count),
         "attempts": len(each.attempts),
         "last": _("回执") if last == "receipt" else last,
-        "took": _("{seconds} 秒").format(seconds=f"{each.took_seconds:.1f}"),
+        "took": f"{each.took_seconds:.1f}",
     }
 
 
