@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCKS := requirements/runtime.txt requirements/dev.txt
-WORKERS ?= 0        # processes that run the tests; 0: this one
+WORKERS ?= 2        # processes that run the tests; 0: this one
 
 .DEFAULT_GOAL := help
 .PHONY: help setup browser demo test screenshots lint format docs bench bundles lock clean

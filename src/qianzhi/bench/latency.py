@@ -9,15 +9,13 @@ the figures are never too small, and too large by less than the time since the l
 
 from __future__ import annotations
 
-import sys
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from psycopg import sql
 
 from qianzhi.bench.figures import Report, Series, percentiles
-from qianzhi.bench.ground import APPLICATION, DATASET, end
+from qianzhi.bench.ground import APPLICATION, DATASET
 from qianzhi.bench.track import Track
 from qianzhi.db.queries import load
 from qianzhi.db.server import Session, connect
@@ -25,10 +23,11 @@ from qianzhi.errors import OperatorError
 from qianzhi.gateway import assembly
 from qianzhi.runtime import clock
 from qianzhi.runtime.home import End
-from qianzhi.runtime.parts import Process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
+
+    from qianzhi.runtime.parts import Process
 
 ROWS: Final = 200
 ROWS_MAX: Final = 10_000
@@ -60,7 +59,7 @@ class _Scene:
 def run(rows: int, tell: Callable[[str], None], *, people: int = PEOPLE) -> Report:
     """Measure `rows` rows, one after another; two at least."""
     took: list[tuple[float, float, float]] = []
-    with Track((_DESTINATION,), people=people, realtime=(DATASET,)) as track, _working(track) as worker:
+    with Track((_DESTINATION,), people=people, realtime=(DATASET,)) as track, track.working() as worker:
         values = [row for frame in track.visits(WARM_ROWS + rows) for row in frame.iter_rows(named=True)]
         dsn = assembly.owner_dsn(track.home, track.settings)
         with (
@@ -72,17 +71,6 @@ def run(rows: int, tell: Callable[[str], None], *, people: int = PEOPLE) -> Repo
                 if number % TOLD_ROWS == 0 or number == len(values):
                     tell(f"{number}/{len(values)} rows: the last one in {took[-1][0]:,.0f} ms")
     return _report(*map(list, zip(*took[WARM_ROWS:], strict=True)))
-
-
-@contextmanager
-def _working(track: Track) -> Iterator[Process]:
-    """Have the worker of `gateway run` at work."""
-    worker = Process("worker", [sys.executable, "-m", "qianzhi", "gateway", "worker", "--home", str(track.home.path)])
-    try:
-        worker.start()
-        yield worker
-    finally:
-        end(worker)
 
 
 def _report(settled: list[float], inserted: list[float], errors: list[float]) -> Report:

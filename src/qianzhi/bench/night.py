@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import io
 import os
-import sys
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from qianzhi.bench.figures import Report, Series
-from qianzhi.bench.ground import APPLICATION, REGULATOR, end
+from qianzhi.bench.ground import APPLICATION, REGULATOR
 from qianzhi.bench.line import Line
 from qianzhi.bench.memory import Peak
 from qianzhi.bench.ports import LOOPBACK, free_ports
@@ -31,13 +29,12 @@ from qianzhi.gateway.load import forecast
 from qianzhi.ledger import promises
 from qianzhi.ledger.batches import CycleKind
 from qianzhi.runtime import clock
-from qianzhi.runtime.parts import Process
 from qianzhi.runtime.sources import write_settings
 from qianzhi.synthetic import play
 from qianzhi.synthetic.insert import insert
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from qianzhi.db.server import Session
@@ -103,7 +100,8 @@ def run(records: int, tell: Callable[[str], None], *, bits_per_second: int = BIT
             _stage(track, records, pictures)
             predicted = _predicted_seconds(track)
             tell(f"predicted: {predicted:,.0f} s for {records:,} records and {pictures.distinct_bytes / 1e6:,.0f} MB")
-            with _working(track) as worker, Peak(lambda: worker.pid) as peak:
+            # The worker sends the images, and goes on when the line is mended.
+            with track.working() as worker, Peak(lambda: worker.pid) as peak:
                 seen = _send(track, line, pictures, tell)
     facts = _facts(records, pictures, seen, bits_per_second)
     return _report(predicted, seen, pictures, peak.mib, facts)
@@ -182,17 +180,6 @@ def _predicted_seconds(track: Track) -> float:
     destination = assembly.destination(track.home, track.settings, _DESTINATION)
     with connect(site.dsn, application=APPLICATION, autocommit=True) as session:
         return forecast(session, site, destination, track.settings.gateway.link, now=clock.now()).seconds
-
-
-@contextmanager
-def _working(track: Track) -> Iterator[Process]:
-    """Have the worker of `gateway run` at work: it sends the images, and goes on when the line is mended."""
-    worker = Process("worker", [sys.executable, "-m", "qianzhi", "gateway", "worker", "--home", str(track.home.path)])
-    try:
-        worker.start()
-        yield worker
-    finally:
-        end(worker)
 
 
 def _send(track: Track, line: Line, pictures: _Pictures, tell: Callable[[str], None]) -> _Run:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import ssl
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
@@ -79,6 +80,17 @@ class Track(Ground):
             connection.commit()
         with self.administer() as session:
             session.execute(_SQL.age_staging)
+
+    @contextmanager
+    def working(self) -> Iterator[Process]:
+        """Have the worker of `gateway run` at work."""
+        command = [sys.executable, "-m", "qianzhi", "gateway", "worker", "--home", str(self.home.path)]
+        worker = Process("worker", command)
+        try:
+            worker.start()
+            yield worker
+        finally:
+            end(worker)
 
     def clear(self) -> None:
         """Forget every visit at both ends, so that each round finds the same."""
