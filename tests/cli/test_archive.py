@@ -81,15 +81,22 @@ def test_an_archive_that_nobody_knows_is_a_mistake_in_the_command(settled: Path)
 
 
 def test_the_key_is_made_applied_and_rotated(settled: Path) -> None:
-    """From the first key on everything is encrypted; the archive of before when it is asked for; no key is printed."""
+    """From the first key on everything is encrypted; what was there before when it is asked for; no key is printed."""
+    place = Home(settled)
+    documents = assembly.papers(place, load_settings(place))
+    paper = documents.put(b"a contract")
     assert isinstance(call(settled, "gateway", "key", "list").exception, ConfigurationError)
     assert isinstance(call(settled, "gateway", "key", "rotate").exception, ConfigurationError)
     made = call(settled, "gateway", "key", "make")
     path = settled / "gateway" / "credentials" / "at-rest.key"
     assert made.exit_code == 0, made.output
-    assert load_settings(Home(settled)).gateway.encryption.key_file == path
+    assert load_settings(place).gateway.encryption.key_file == path
     assert isinstance(call(settled, "gateway", "key", "make").exception, ConfigurationError)
-    assert ask(settled, "gateway", "key", "apply") == {"batches": 0, "images": 0, "archives": 1}
+    assert ask(settled, "gateway", "key", "apply") == {"batches": 0, "images": 0, "documents": 1, "archives": 1}
+    locked = assembly.papers(place, load_settings(place))
+    later = locked.put(b"another contract")
+    assert (locked.get(paper), locked.get(later)) == (b"a contract", b"another contract")
+    assert not any(b"contract" in locked.path(digest).read_bytes() for digest in (paper, later))
     (first,) = ask(settled, "gateway", "key", "list")
     assert call(settled, "gateway", "key", "rotate").exit_code == 0
     before, after = ask(settled, "gateway", "key", "list")

@@ -76,7 +76,12 @@ def apply(home: HomeOption = None, *, as_json: JsonOption = False) -> None:
     site = assembly.workplace(place, settings)
     with database(place, settings):
         archives = assembly.archivist(place, settings).rewrite()
-    rewritten = {"batches": site.spool.rewrite(), "images": site.blobs.rewrite(), "archives": archives}
+    rewritten = {
+        "batches": site.spool.rewrite(),
+        "images": site.blobs.rewrite(),
+        "documents": assembly.papers(place, settings).rewrite(),
+        "archives": archives,
+    }
     if as_json:
         print_json(rewritten)
     else:

@@ -172,9 +172,9 @@ def pictures_folder(home: Home) -> Path:
     return home.end(End.GATEWAY).root / PICTURES
 
 
-def papers(home: Home) -> Blobs:
+def papers(home: Home, settings: Settings) -> Blobs:
     """Return where documents and published files lie: apart from images, which are only kept until they are sent."""
-    return Blobs(home.existing(End.GATEWAY).root / DOCUMENTS)
+    return Blobs(home.existing(End.GATEWAY).root / DOCUMENTS, vault(settings))
 
 
 def destinations(home: Home, settings: Settings) -> list[Destination]:

@@ -281,7 +281,7 @@ class Encryption(Section):
     """[gateway.encryption]."""
 
     key_file: HomePath | None = setting(
-        None, "The key file under which spool, images and personal columns of archives are encrypted; plain without."
+        None, "The key file that encrypts spool, images, documents and personal columns of archives; plain without."
     )
 
 

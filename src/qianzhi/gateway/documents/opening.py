@@ -25,7 +25,7 @@ def dossiers(home: Home, settings: Settings) -> dict[str, Dossier]:
         name: Dossier(
             destination=name,
             dsn=assembly.owner_dsn(home, settings),
-            blobs=assembly.papers(home),
+            blobs=assembly.papers(home, settings),
             paperwork=regulators.paperwork(said.regulator),
             open_cabinet=partial(assembly.open_cabinet, said, name) if said.kind in _OVER_A_LINE else None,
         )
