@@ -70,6 +70,26 @@ def test_a_piece_goes_only_behind_what_is_there(client: httpx.Client) -> None:
     assert client.head(_path(content)).headers["Upload-Offset"] == "30"
 
 
+@pytest.mark.parametrize("damage", [b"", b"?"])
+def test_a_hub_that_ended_with_the_last_piece_keeps_the_image_when_that_comes_again(
+    hub: Hub, client: httpx.Client, damage: bytes
+) -> None:
+    """All of it lies there and is no blob yet; what the crash took of it is found by the digest, and begun anew."""
+    content = picture(46 + len(damage))
+    patch(client, content, 0, content[:30])
+    (part,) = _parts(Blobs(hub.home.end(End.HUB).blobs), content)
+    part.write_bytes(damage + content[len(damage) :])
+    begun = client.head(_path(content))
+    assert (begun.status_code, begun.headers["Upload-Offset"]) == (HTTPStatus.NOT_FOUND, str(len(content)))
+    again = patch(client, content, 30, content[30:])
+    if damage:
+        assert problem(again) == "digest-mismatch"
+        assert client.head(_path(content)).headers["Upload-Offset"] == "0"
+    else:
+        assert again.status_code == HTTPStatus.NO_CONTENT
+        assert client.head(_path(content)).status_code == HTTPStatus.OK
+
+
 def test_what_is_not_what_its_address_says_is_forgotten(client: httpx.Client) -> None:
     """The digest of the whole decides; then the image is begun anew."""
     content = picture(42)

@@ -80,12 +80,15 @@ def add(session: Session, files: Blobs, institution_id: int, piece: Piece, conte
     """
     Add a piece; the last one makes the blob. Returns how many bytes are there now, or why it was not added.
 
-    In one transaction, which is the caller's: two requests must not add to one part at once.
+    The last one may come again where all of it came and was not kept: the disk was full, or the hub ended. In one
+    transaction, which is the caller's: two requests must not add to one part at once.
     """
     if not locks.try_hold(session, f"hub piece {institution_id} {piece.digest.hex()}"):
         return _BUSY
     path = _path(files, institution_id, piece.digest)
     there = begun(files, institution_id, piece.digest)
+    if there == piece.length == piece.offset + len(content):
+        return _finish(session, files, institution_id, piece, path)
     if piece.offset != there:
         return _elsewhere(there)
     if not there and len(list(path.parent.glob(f"{institution_id}-*"))) >= PARTS_MAX:

@@ -517,6 +517,20 @@ def test_a_cut_line_costs_no_more_than_a_piece(hub: Hub) -> None:
     assert sum(len(body) for _, _, _, body in hub.asked) == len(content) - taken
 
 
+@pytest.mark.parametrize("length", [100, PIECE_BYTES + 100, 4 * PIECE_BYTES])
+def test_a_blob_that_came_whole_and_is_not_held_is_not_taken_for_sent(hub: Hub, length: int) -> None:
+    """The hub ended, or its disk was full, when the last piece had come: that piece goes once more."""
+    content = bytes(range(251)) * (length // 251) + bytes(length % 251)
+    missing, taken = answering(404, Upload_Offset=str(length)), answering(204, Upload_Offset=str(length))
+    hub.reply = lambda request: missing(request) if request.command == "HEAD" else taken(request)
+    door = hub.door()
+    assert door.offer(DIGEST, "image/png", content)
+    door.close()
+    ((method, _, headers, body),) = hub.asked[1:]
+    assert (method, headers["Upload-Length"]) == ("PATCH", str(length))
+    assert body == content[int(headers["Upload-Offset"]) :] == content[-PIECE_BYTES:]
+
+
 def test_a_blob_waits_between_pieces_when_it_is_told(hub: Hub) -> None:
     """Rows go first: a piece is sent only if the caller says so."""
     kept = taking_pieces(hub, there=0)
