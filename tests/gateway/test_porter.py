@@ -117,6 +117,30 @@ def test_an_image_that_cannot_be_sent_keeps_no_other_waiting(
     assert (answerer.blobs, promises.left(ask, HUB).troubled_count) == (digests[2:], 2)
 
 
+def test_an_image_that_is_gone_before_the_answer_keeps_no_row_from_being_settled(
+    workplace: Workplace,
+    destination: Destination,
+    answerer: Answerer,
+    ask: psycopg.Connection,
+    porter: Porter,
+    tmp_path: Path,
+) -> None:
+    """The destination has accepted the row, and so it stands here; the image is told of until it is back."""
+    answerer.answers = False
+    stage_staff(ask, tmp_path, "red", "blue")
+    submit(workplace, destination)
+    (gone, content) = next((path, path.read_bytes()) for path in workplace.blobs.folder.rglob("*") if path.is_file())
+    gone.unlink()
+    answerer.answers = True
+    submit(workplace, destination)
+    assert ask.execute("SELECT state::text, accepted_count FROM qianzhi.batches").fetchall() == [("settled", 2)]
+    assert porter.carry(lambda: True).sent_count == 1
+    assert (promises.left(ask, HUB).image_count, promises.left(ask, HUB).troubled_count) == (1, 1)
+    gone.write_bytes(content)
+    ask.execute("UPDATE qianzhi.promised_images SET next_attempt_at = now()")
+    assert porter.carry(lambda: True).sent_count == 1
+
+
 def test_images_wait_while_a_batch_is_on_its_way(
     workplace: Workplace, destination: Destination, answerer: Answerer, ask: psycopg.Connection, porter: Porter
 ) -> None:
