@@ -35,8 +35,8 @@ CACHE_SECONDS: Final = 5.0  # a storm of scrapes costs PostgreSQL as much as one
 DATABASE_WAIT_SECONDS: Final = 2.0
 STATEMENT_SECONDS_MAX: Final = 3.0
 ATTEMPTS_WINDOW: Final = timedelta(days=1)
-STATES: Final = ("submitted", "accepted", "rejected", "ended_here", "held", "on_the_way", "waiting")
-OUTCOMES: Final = ("receipt", "RetryableError", "OperatorError", "SenderError")
+STATES: Final = ("submitted", "accepted", "rejected", "ended_here", "delivered", "held", "on_the_way", "waiting")
+OUTCOMES: Final = ("receipt", "delivered", "RetryableError", "OperatorError", "SenderError")
 OTHER: Final = "other"
 
 

@@ -29,6 +29,7 @@ _STATES: Final[Mapping[str, tuple[str, Tone]]] = {
     "rejected": (mark("已拒绝"), "bad"),
     "superseded": (mark("被替代"), "plain"),
     "nothing_to_revoke": (mark("无可撤销"), "plain"),
+    "withheld": (mark("已拦截"), "bad"),
     "quarantined": (mark("隔离"), "bad"),
     "not_taken": (mark("未提交"), "plain"),
     "never_staged": (mark("未入表"), "bad"),
@@ -48,7 +49,11 @@ _CYCLES: Final[Mapping[str, str]] = {
     "realtime": mark("实时"),
     "backfill": mark("历史补传"),
 }
-_ORIGINS: Final[Mapping[str, str]] = {"gateway": mark("前置机"), "hub": mark("监管平台")}
+_ORIGINS: Final[Mapping[str, str]] = {
+    "gateway": mark("前置机"),
+    "hub": mark("监管平台"),
+    "official": mark("官方前置机"),
+}
 
 
 @cache

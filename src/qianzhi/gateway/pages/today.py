@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 REFRESH_SECONDS: Final = 60.0
 NEAR_SECONDS: Final = 6 * 3600.0  # before a cut-off: findings that are open now will not be accepted tonight
 _COUNTS: Final = ("staged", "submitted", "accepted", "failed")
+_SHOWN: Final = (*_COUNTS, "delivered")
 
 
 def page(home: Home, settings: Settings) -> Page:
@@ -95,16 +96,18 @@ class _Today:
         held_count = sum(each.held for each in seen.datasets)
         waiting = sum(each.waiting for each in seen.datasets)
         with element("section", "cards"):
-            _figure(_("今日入表"), total["staged"], hint=_("等待上传 {count}").format(count=f"{waiting:,}"))
+            _figure(_("今日入表"), seen.staged, hint=_("等待上传 {count}").format(count=f"{waiting:,}"))
             _figure(_("今日提交"), total["submitted"])
             _figure(_("今日接收"), total["accepted"], "good" if total["accepted"] else "plain")
             _figure(_("今日失败"), total["failed"], "bad" if total["failed"] else "plain")
+            if delivered := sum(each.delivered for each in seen.datasets):
+                _figure(_("已投递"), delivered, "accent", _("等待官方结果"))
             _figure(_("当前待补"), held_count, "warn" if held_count else "plain")
             for due in seen.due:
                 _time_left(due, several=len(seen.due) > 1)
 
     def _days(self, seen: Today) -> None:
-        days: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(_COUNTS, 0))
+        days: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(_SHOWN, 0))
         for day in seen.days:
             _add(days[f"{day.on:%m-%d}"], day)
         with element("section", "card"):
@@ -113,6 +116,8 @@ class _Today:
                 Series(_("已接收"), [day["accepted"] for day in days.values()], "good"),
                 Series(_("失败"), [day["failed"] for day in days.values()], "bad"),
             ]
+            if any(day["delivered"] for day in days.values()):
+                series.append(Series(_("已投递"), [day["delivered"] for day in days.values()], "accent"))
             charts.bars(self._visit, list(days), series)
 
     def _datasets(self, seen: Today) -> None:
@@ -140,6 +145,7 @@ class _Today:
             Column("failed", _("今日失败"), "number"),
             Column("waiting", _("等待上传"), "number"),
             Column("under_way", _("上传中"), "number"),
+            *([Column("delivered", _("已投递"), "number")] if any(each.delivered for each in seen.datasets) else []),
             Column("held", _("待补"), "count"),
             Column("open_errors", _("未解决错误"), "count"),
         ]
@@ -155,6 +161,7 @@ class _Today:
             **{name: getattr(day, name) for name in _COUNTS},
             "waiting": each.waiting,
             "under_way": each.under_way,
+            "delivered": each.delivered,
             "held": Linked(waits, f"{held.PATH}?{to}") if sees and each.held else waits,
             "open_errors": Linked(wrong, f"{failed.PATH}?{to}&state=open&severity=error")
             if sees and each.open_errors

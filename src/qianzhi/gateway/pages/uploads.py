@@ -90,6 +90,7 @@ def _day_columns() -> list[Column]:
         Column("accepted", _("接收"), "number"),
         Column("failed", _("失败"), "number"),
         Column("under_way", _("未回执"), "number"),
+        Column("delivered", _("已投递"), "number"),
         Column("share", _("接收率"), "tag"),
         Column("size", _("大小"), "number"),
     ]
@@ -97,7 +98,7 @@ def _day_columns() -> list[Column]:
 
 def _day_row(settings: Settings, each: UploadDay) -> dict[str, object]:
     path = f"{BATCHES}?on={each.on.isoformat()}&dataset={each.dataset}"
-    settled = each.submitted - each.under_way
+    settled = each.submitted - each.under_way - each.delivered
     return {
         "on": each.on,
         "dataset": names.dataset(settings, each.dataset),
@@ -107,6 +108,7 @@ def _day_row(settings: Settings, each: UploadDay) -> dict[str, object]:
         "accepted": each.accepted,
         "failed": each.failed,
         "under_way": each.under_way,
+        "delivered": each.delivered,
         "share": _share(each.accepted, settled),
         "size": _size(each.byte_count),
     }
@@ -142,7 +144,7 @@ def _batch_row(settings: Settings, each: Upload) -> dict[str, object]:
         "failed": each.failed,
         "size": _size(each.byte_count),
         "attempts": len(each.attempts),
-        "last": _("回执") if last == "receipt" else last,
+        "last": _("回执") if last == "receipt" else _("已投递") if last == "delivered" else last,
         "took": f"{each.took_seconds:.1f}",
     }
 

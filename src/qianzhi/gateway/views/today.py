@@ -35,6 +35,7 @@ class DayOfDataset:
     submitted: int = 0
     accepted: int = 0
     failed: int = 0  # rejected by the destination, or ended at the gateway
+    delivered: int = 0  # of `submitted`: the destination has them and has said nothing yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,12 @@ class DatasetNow:
     """One dataset towards one destination: its day so far, and what has no outcome now, of whatever day."""
 
     title: str
+    regulator: str
     day: DayOfDataset
     held: int
     waiting: int  # for the next cycle
     under_way: int  # sent, or about to be
+    delivered: int  # there, and nothing is said of them yet
     open_errors: int  # findings that reject and ask for a correction
 
 
@@ -67,6 +70,11 @@ class Today:
     datasets: Sequence[DatasetNow]
     days: Sequence[DayOfDataset]
     due: Sequence[Due]
+
+    @property
+    def staged(self) -> int:
+        """How many rows were staged today: each once, however many destinations it goes to."""
+        return sum({(each.regulator, each.day.dataset): each.day.staged for each in self.datasets}.values())
 
     @property
     def open_errors(self) -> int:
@@ -126,7 +134,7 @@ def _days(
             name,
             dataset.name,
             staged.get((on, dataset.name), 0),
-            *settled.get((on, dataset.name), (0, 0, 0)),
+            *settled.get((on, dataset.name), (0, 0, 0, 0)),
         )
         for on in dates
         for dataset in regulator.datasets
@@ -141,7 +149,7 @@ def _standing(
 ) -> list[DatasetNow]:
     found = {dataset: said for dataset, *said in connection.execute(_SQL.standing, {"destination": destination.name})}
     return [
-        DatasetNow(dataset.title, by_day[on, dataset.name], *found[dataset.name])
+        DatasetNow(dataset.title, destination.regulator.key, by_day[on, dataset.name], *found[dataset.name])
         for dataset in destination.regulator.datasets
         if dataset.name in found
     ]

@@ -6,17 +6,20 @@ WHERE regulator = %(regulator)s AND staged_on >= %(since_on)s
 GROUP BY 1, 2
 
 -- name: settled
--- What a destination has answered on each day, by dataset; what ended at the gateway was never sent.
-SELECT on_day, dataset, sum(submitted)::bigint, sum(accepted)::bigint, sum(failed)::bigint
+-- What a destination has had on each day, by dataset, and what it has said of it since; what ended at the gateway was
+-- never sent.
+SELECT on_day, dataset, sum(submitted)::bigint, sum(accepted)::bigint, sum(failed)::bigint, sum(delivered)::bigint
 FROM (
-    SELECT (batches.settled_at AT TIME ZONE 'Asia/Shanghai')::date AS on_day, dataset, row_count AS submitted,
-        coalesce(accepted_count, 0) AS accepted, coalesce(rejected_count, 0) AS failed
+    SELECT (coalesce(delivered_at, batches.settled_at) AT TIME ZONE 'Asia/Shanghai')::date AS on_day, dataset,
+        row_count AS submitted, coalesce(accepted_count, 0) AS accepted, coalesce(rejected_count, 0) AS failed,
+        CASE state WHEN 'delivered' THEN row_count - accepted_count - rejected_count ELSE 0 END AS delivered
     FROM qianzhi.batches
     JOIN qianzhi.lanes USING (lane_id)
     JOIN qianzhi.destinations USING (destination_id)
-    WHERE name = %(destination)s AND batches.settled_at >= %(since)s AND state NOT IN ('split', 'refused')
+    WHERE name = %(destination)s AND state NOT IN ('split', 'refused')
+      AND (delivered_at >= %(since)s OR delivered_at IS NULL AND batches.settled_at >= %(since)s)
     UNION ALL
-    SELECT (outcomes.settled_at AT TIME ZONE 'Asia/Shanghai')::date, dataset, 0, 0, 1
+    SELECT (outcomes.settled_at AT TIME ZONE 'Asia/Shanghai')::date, dataset, 0, 0, 1, 0
     FROM qianzhi.outcomes
     JOIN qianzhi.lanes USING (lane_id)
     JOIN qianzhi.destinations USING (destination_id)
@@ -31,6 +34,8 @@ SELECT dataset,
     (SELECT count(*) FROM qianzhi.arrived WHERE arrived.lane_id = lanes.lane_id),
     (SELECT coalesce(sum(row_count), 0)::bigint FROM qianzhi.batches
      WHERE batches.lane_id = lanes.lane_id AND state = 'sealed'),
+    (SELECT coalesce(sum(row_count - accepted_count - rejected_count), 0)::bigint FROM qianzhi.batches
+     WHERE batches.lane_id = lanes.lane_id AND state = 'delivered'),
     (SELECT coalesce(sum(open_count), 0)::bigint FROM qianzhi.finding_counts
      WHERE finding_counts.lane_id = lanes.lane_id AND severity = 'error')
 FROM qianzhi.lanes

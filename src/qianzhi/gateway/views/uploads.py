@@ -35,6 +35,7 @@ class UploadDay:
     accepted: int
     failed: int
     under_way: int  # of `submitted`: no receipt yet
+    delivered: int  # of `submitted`: the destination has them and has said nothing yet
     byte_count: int  # as sent
 
 
@@ -61,6 +62,7 @@ class Upload:
     failed: int | None
     byte_count: int
     sealed_at: datetime
+    delivered_at: datetime | None  # to a destination that gives no receipt
     settled_at: datetime | None
     split_from: UUID | None
     cycle: str | None  # its kind; None in real time

@@ -207,4 +207,5 @@ COMMENT ON COLUMN qianzhi.staged_counts.staged_on IS 'The day in Asia/Shanghai.'
 
 CREATE INDEX batches_rows ON qianzhi.batches USING gist (row_ids);
 CREATE INDEX batches_settled ON qianzhi.batches (settled_at);
+CREATE INDEX batches_delivered ON qianzhi.batches (delivered_at) WHERE delivered_at IS NOT NULL;
 CREATE INDEX outcomes_here ON qianzhi.outcomes (settled_at) WHERE outcome <> 'rejected';
