@@ -20,9 +20,11 @@ import structlog
 from qianzhi import regulators
 from qianzhi.gateway import doctor
 from qianzhi.gateway.doctor import Diagnosis, Health
-from qianzhi.runtime import clock
+from qianzhi.gateway.evidence import keys
+from qianzhi.gateway.evidence.assembly import keys_file
+from qianzhi.runtime import clock, keyfile
 from qianzhi.runtime.certificates import AUTHORITY_DAYS, own_identity
-from qianzhi.runtime.home import Home
+from qianzhi.runtime.home import End, Home
 from qianzhi.runtime.settings import Settings
 from qianzhi.runtime.sources import write_settings
 
@@ -102,6 +104,64 @@ def test_image_folders_must_be_readable(home: Home, monkeypatch: pytest.MonkeyPa
     folders = {"gateway__images__here__folder": tmp_path, "gateway__images__gone__folder": tmp_path / "gone"}
     found = told(home, settle(home, **more, **folders), monkeypatch)
     assert (found["images here"].health, found["images gone"].health) == (Health.WELL, Health.ILL)
+
+
+def test_a_key_file_that_cannot_be_used_is_told(home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without one nothing is encrypted; with one that is open to others or away nothing goes."""
+    assert told(home, settle(home), monkeypatch)["key file"].health is Health.WELL
+    path = tmp_path / "key"
+    keyfile.make(path, now=clock.now())
+    settings = settle(home, gateway__encryption__key_file=path)
+    assert told(home, settings, monkeypatch)["key file"].health is Health.WELL
+    if os.name != "nt":
+        path.chmod(0o640)
+        opened = told(home, settings, monkeypatch)["key file"]
+        assert (opened.health, "chmod 600" in opened.as_json("zh")["remedy"]) == (Health.ILL, True)
+    path.unlink()
+    assert told(home, settings, monkeypatch)["key file"].health is Health.ILL
+
+
+def test_the_folder_of_archives_must_be_writable_and_have_room(
+    home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It may be a disk of its own; until there is an archive there is no folder."""
+    settings, folder = settle(home), home.end(End.GATEWAY).archive
+    assert told(home, settings, monkeypatch)["archive folder"].health is Health.WELL
+    folder.mkdir()
+    assert told(home, settings, monkeypatch)["archive folder"].health is Health.WELL
+    usage = type(shutil.disk_usage(tmp_path))
+    real = shutil.disk_usage
+    full = lambda path: usage(2**40, 2**40, 2**30) if path == folder else real(path)  # noqa: E731
+    monkeypatch.setattr(shutil, "disk_usage", full)
+    assert told(home, settings, monkeypatch)["archive folder"].health is Health.NOTE
+    folder.rmdir()
+    folder.write_bytes(b"")
+    assert told(home, settings, monkeypatch)["archive folder"].health is Health.ILL
+
+
+def test_what_a_regulators_question_needs_is_looked_at(
+    home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Folders, the site's certificate, a key that is not being changed; nothing of it where nobody is answered."""
+    assert not [name for name in told(home, settle(home), monkeypatch) if "evidence" in name]
+    shown = own_identity(tmp_path, (), now=clock.now() - timedelta(days=AUTHORITY_DAYS))
+    folders = {f"gateway__evidence__folders__{name}__folder": tmp_path / name for name in ("here", "gone")}
+    (tmp_path / "here").mkdir()
+    tls = {"certificate": shown.authority, "key": shown.key}
+    more = {f"gateway__evidence__tls__{name}": path for name, path in tls.items()}
+    settings = settle(home, gateway__evidence__enabled=True, **folders, **more)
+    found = told(home, settings, monkeypatch)
+    assert [found[f"evidence folder {name}"].health for name in ("here", "gone")] == [Health.WELL, Health.ILL]
+    assert found["certificate of evidence"].health is Health.ILL
+    assert found["evidence key"].health is Health.ILL
+    file = keys_file(home, "guangdong")
+    keys.ensure_key(file, 64, clock.now())
+    assert told(home, settings, monkeypatch)["evidence key"].health is Health.WELL
+    keys.rotate(file, 64, clock.now(), overlap=timedelta(days=14))
+    changed = told(home, settings, monkeypatch)["evidence key"]
+    assert changed.health is Health.NOTE
+    assert f"{clock.now() + timedelta(days=14):%Y-%m-%d}" in changed.as_json("en")["what"]
+    assert not any(each.key in str(changed.as_json("zh")) for each in keys.read_keys(file))
 
 
 @pytest.mark.parametrize(("free_gib", "health"), [(30, Health.WELL), (19, Health.NOTE), (4, Health.ILL)])

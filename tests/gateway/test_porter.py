@@ -115,6 +115,7 @@ def test_an_image_that_cannot_be_sent_keeps_no_other_waiting(
 
     assert porter.carry(lambda: True).sent_count == 1
     assert (answerer.blobs, promises.left(ask, HUB).troubled_count) == (digests[2:], 2)
+    assert promises.oldest_trouble(ask, HUB).startswith("SenderError")
 
 
 def test_an_image_that_is_gone_before_the_answer_keeps_no_row_from_being_settled(

@@ -67,6 +67,12 @@ def fail(
     session.execute(_SQL.fail, parameters)
 
 
+def oldest_trouble(session: psycopg.Connection, destination: str) -> str:
+    """Return why the oldest image failed that is still to be sent; nothing where none did."""
+    row = session.execute(_SQL.oldest_trouble, {"destination": destination}).fetchone()
+    return str(row[0]) if row else ""
+
+
 def left(session: psycopg.Connection, destination: str) -> Left:
     """Return what is still to be sent."""
     row = session.execute(_SQL.left, {"destination": destination}).fetchone()

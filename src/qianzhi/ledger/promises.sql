@@ -32,3 +32,11 @@ WHERE destinations.destination_id = promised_images.destination_id AND name = %(
 SELECT count(*), coalesce(sum(byte_count), 0)::bigint, count(trouble)
 FROM qianzhi.promised_images JOIN qianzhi.destinations USING (destination_id)
 WHERE name = %(destination)s AND sent_at IS NULL
+
+-- name: oldest_trouble
+-- Why the oldest image failed that is still to be sent.
+SELECT trouble
+FROM qianzhi.promised_images JOIN qianzhi.destinations USING (destination_id)
+WHERE name = %(destination)s AND sent_at IS NULL AND trouble IS NOT NULL
+ORDER BY promised_at, digest
+LIMIT 1

@@ -16,6 +16,7 @@ from qianzhi.gateway.doctor.folders import Scanners
 from qianzhi.gateway.doctor.hardware import GIB, Growth, Hardware
 from qianzhi.gateway.doctor.ports import Ports, Taker, Wanted
 from qianzhi.gateway.forecast import Forecast
+from qianzhi.ledger.promises import Left
 from qianzhi.regulators.guangdong.machine import MACHINE
 from qianzhi.specs.model import Text
 
@@ -198,6 +199,14 @@ def test_deliveries_that_wait_name_their_reason() -> None:
     found = destinations.deliveries("hub", [{"outcome": "OperatorError: 401"}, {"outcome": "other"}])
     assert verdict(found) is ILL
     assert "401" in found.as_json("zh")["what"]
+
+
+def test_images_that_cannot_be_sent_name_their_reason() -> None:
+    """What is on its way is well; what failed is told with why."""
+    assert verdict(destinations.images("hub", Left(3, 10, 0), "")) is WELL
+    found = destinations.images("hub", Left(3, 10, 1), "OperatorError: The blob is missing.")
+    assert (verdict(found), found.title("zh")) == (ILL, "图片上传 hub")
+    assert "missing" in found.as_json("zh")["what"]
 
 
 def test_both_languages_are_public() -> None:

@@ -14,11 +14,22 @@ from qianzhi.db.server import Session, connect
 from qianzhi.errors import ConfigurationError
 from qianzhi.gateway import assembly, load
 from qianzhi.gateway.diagnosis import Diagnosis, Health, guarded, ill, note, well
-from qianzhi.gateway.doctor import access, destinations, expiry, folders, hardware, link, ports, versions
+from qianzhi.gateway.doctor import (
+    access,
+    destinations,
+    evidence,
+    expiry,
+    folders,
+    hardware,
+    link,
+    ports,
+    storage,
+    versions,
+)
 from qianzhi.gateway.documents.checklist import summary
 from qianzhi.gateway.documents.opening import dossier, wants_documents
 from qianzhi.gateway.official import examination
-from qianzhi.ledger import tally
+from qianzhi.ledger import promises, tally
 from qianzhi.regulators.machine import machine_of
 from qianzhi.runtime import clock
 from qianzhi.runtime.home import End
@@ -57,11 +68,14 @@ def examine(home: Home, settings: Settings) -> Iterator[Diagnosis]:
     yield from guarded("ports", partial(_ports, home, settings, asked))
     for name, folder in settings.gateway.images.items():
         yield folders.images(name, folder)
+    yield storage.archive(rooms.archive)
+    yield storage.key_file(assembly.vault(settings).keys)
     untouchable = asked.untouchable if asked is not None else ()
     yield folders.scanners(folders.look(), folders.to_exclude(rooms.root, untouchable))
     yield from guarded("access", partial(_access, home, settings))
     if (shown := settings.gateway.console.tls.certificate) is not None:
         yield expiry.held("certificate of the console", shown, _RENEW, now=clock.now())
+    yield from guarded("evidence", partial(evidence.examine, home, settings, now=clock.now()))
     yield from guarded("database", partial(_database, home, settings, asked))
     if not settings.gateway.destinations:
         remedy = "qianzhi gateway init --hub <https address>"
@@ -193,9 +207,12 @@ def _uplink(home: Home, settings: Settings, name: str, seconds: float) -> Diagno
     return link.diagnose(name, told, machine.uplink_bits_per_second if machine is not None else None)
 
 
-def _deliveries(home: Home, settings: Settings, name: str) -> Diagnosis:
+def _deliveries(home: Home, settings: Settings, name: str) -> Iterator[Diagnosis]:
     with _session(home, settings) as found:
-        return destinations.deliveries(name, tally.troubles(found, name))
+        yield destinations.deliveries(name, tally.troubles(found, name))
+        left = promises.left(found, name)
+        if left.image_count:
+            yield destinations.images(name, left, promises.oldest_trouble(found, name))
 
 
 def _documents(home: Home, settings: Settings, name: str) -> Diagnosis:

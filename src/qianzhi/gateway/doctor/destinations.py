@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
+    from qianzhi.ledger.promises import Left
+
 CLOCK_SECONDS_MAX: Final = 300.0  # that two clocks may be apart
 ANSWER_BYTES_MAX: Final = 2**16
 HEALTH_PATH: Final = "/healthz"
@@ -121,6 +123,29 @@ def deliveries(name: str, troubles: list[dict[str, Any]]) -> Diagnosis:
         Text(
             "排除该原因；它们会自动重试，也可用 `qianzhi gateway cycle` 立即重试。",
             "Put that right; they go by themselves, and at once with `qianzhi gateway cycle`.",
+        ),
+    )
+
+
+def images(name: str, left: Left, trouble: str) -> Diagnosis:
+    """Return which images of accepted rows are still to be sent, and what is in the way of the oldest. Pure."""
+    title = f"images for {name}"
+    if not left.troubled_count:
+        return well(
+            title,
+            f"{left.image_count} 张图片待上传，线路空闲时自动进行。",
+            f"{left.image_count} images are still to be sent; they go by themselves while no row waits.",
+        )
+    return ill(
+        title,
+        Text(
+            f"{left.image_count} 张图片待上传，其中 {left.troubled_count} 张失败；最早的原因：{trouble}",
+            f"{left.image_count} images are still to be sent, {left.troubled_count} failed; the oldest because of: "
+            f"{trouble}",
+        ),
+        Text(
+            "排除该原因；它们会自动重试。记录本身已接收，不受影响。",
+            "Put that right; they go by themselves. The rows themselves are accepted.",
         ),
     )
 
