@@ -398,6 +398,32 @@ def test_a_file_that_the_ledger_does_not_know_is_never_overwritten(house: House,
     assert (tmp_path / "archive" / made.file).read_bytes() == content
 
 
+def test_a_file_is_kept_although_other_rows_got_the_ids_of_its_rows(house: House, make: Make, tmp_path: Path) -> None:
+    """A restored database counts on from its own last id: what bears the ids of archived rows are other rows."""
+    ids = house.settle(SEPTEMBER)
+    (made,) = run(make())
+    content = (tmp_path / "archive" / made.file).read_bytes()
+    for statement in (
+        "DELETE FROM qianzhi.archives",
+        "ALTER SEQUENCE guangdong.person_id_seq RESTART",
+        "TRUNCATE qianzhi.findings, qianzhi.outcomes, qianzhi.key_states",
+        "DELETE FROM qianzhi.attempts",
+        "DELETE FROM qianzhi.receipts",
+        "DELETE FROM qianzhi.batches",
+    ):
+        house.session.execute(statement)
+    keys = "jgdm, klx, kh"
+    house.session.execute(
+        f"INSERT INTO guangdong.person ({keys}) SELECT '44', '01', 'x' || n FROM generate_series(1, 3) AS n"
+    )
+    house.deliver(SEPTEMBER)
+    assert house.staged() == ids
+    with pytest.raises(OperatorError, match="rows of it are nowhere else"):
+        make().step(now=NOW)
+    assert (tmp_path / "archive" / made.file).read_bytes() == content
+    assert house.staged() == ids
+
+
 def test_two_archivists_are_not_at_work_at_once(house: House, make: Make) -> None:
     """The second is told to wait."""
     house.settle(SEPTEMBER)

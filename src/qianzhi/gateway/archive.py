@@ -211,14 +211,25 @@ class Archivist:
             part.unlink(missing_ok=True)
         if not path.exists():
             return
-        ids = [frame[parquet.ROW_ID] for frame in parquet.frames_of(path, None, columns=[parquet.ROW_ID])]
-        held = [archives.present_count(session, due.table, batches.ranges_of(each)) for each in ids]
-        if sum(held) != sum(each.len() for each in ids):
+        if not self._is_staged(session, due, path):
             raise OperatorError(
                 f"The ledger does not know the archive {due.file}, and rows of it are nowhere else.",
                 remedy="Find out whether the database was restored from an older backup; then move the file away.",
             )
         path.unlink()
+
+    def _is_staged(self, session: Session, due: _Due, path: Path) -> bool:
+        """Tell whether every row of a file stands in the staging table, with these very values."""
+        spelt, names = _names(session, due), [name for name in parquet.names_of(path) if name != parquet.ROW_ID]
+        if not spelt.keys() >= set(names):
+            return False
+        chosen = {name: spelt[name] for name in names}
+        staged = parquet.Tally()
+        for frame in parquet.frames_of(path, None, columns=[parquet.ROW_ID]):
+            ids = batches.ranges_of(frame[parquet.ROW_ID])
+            for rows in archives.rows(session, due.table, ids, chosen, _schema(chosen)):
+                staged.add(rows)
+        return staged.contents() == parquet.contents_of(path, self.keys)
 
     def _rewrite(self, session: Session, archive: Archive, path: Path) -> None:
         fresh = _fresh(self.folder / archive.file)

@@ -119,12 +119,6 @@ def rows(
     return arrow.read_blocks(session, statement, schema=schema)
 
 
-def present_count(session: psycopg.Connection, table: Table, ids: str) -> int:
-    """Return how many of some ids are staged."""
-    row = session.execute(sql.SQL(_SQL.present).format(table=table.identifier, ids=sql.Literal(ids))).fetchone()
-    return int(row[0]) if row else 0
-
-
 def drop(session: psycopg.Connection, table: Table, ids: str) -> int:
     """Delete rows from their staging table; return how many. The caller records the archive and commits."""
     return session.execute(sql.SQL(_SQL.drop).format(table=table.identifier, ids=sql.Literal(ids))).rowcount

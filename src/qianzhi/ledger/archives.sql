@@ -72,11 +72,6 @@ SELECT staged.id AS row_id, {columns}
 FROM unnest({ids}::int8multirange) AS due JOIN {table} AS staged ON staged.id >= lower(due) AND staged.id < upper(due)
 ORDER BY staged.id
 
--- name: present
--- How many of some ids are staged.
-SELECT count(*) FROM {table} AS staged
-JOIN unnest({ids}::int8multirange) AS due ON staged.id >= lower(due) AND staged.id < upper(due)
-
 -- name: drop
 -- Let archived rows leave their staging table.
 DELETE FROM {table} AS staged USING unnest({ids}::int8multirange) AS due
