@@ -130,6 +130,20 @@ def test_a_record_is_followed_across_its_versions(operator: Visitor, gateway: Ga
     assert "处理方法" in first.inner_text()
 
 
+def test_a_record_that_is_archived_says_where(operator: Visitor, gateway: Gateway) -> None:
+    """Its findings stay, and lead here when its row has left the staging table."""
+    gateway.ask(
+        "INSERT INTO qianzhi.archives (regulator, dataset, month, part, edition, row_ids, row_count, content_digest,"
+        " file, file_digest, byte_count, archived_at) VALUES ('guangdong', 'person', '2025-08-01', 1, 'V3.0',"
+        " '{[900001,900003]}', 3, sha256(''), 'guangdong/person.2025-08.parquet', sha256(''), 1, now())"
+    )
+    operator.go("/record?destination=hub&dataset=person&row=900002")
+    assert "这条记录已归档到 guangdong/person.2025-08.parquet。" in operator.text()
+    operator.go("/record?destination=hub&dataset=person&row=900004")
+    assert "找不到这条记录。" in operator.text()
+    gateway.ask("DELETE FROM qianzhi.archives")
+
+
 @pytest.mark.parametrize(
     "query",
     ["", "?destination=hub", "?destination=x&dataset=person&row=1", "?destination=hub&dataset=pg_class&row=1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
@@ -37,6 +38,12 @@ def page(_home: Home, settings: Settings) -> Page:
 
     async def show(visit: Visit) -> None:
         found = await visit.ask(_read, visit, settings)
+        if isinstance(found, Archived):
+            remedy = _("需要时运行 qianzhi gateway archive restore {archive}，另存为文件查看。")
+            notices.empty(
+                _("这条记录已归档到 {file}。").format(file=found.file), remedy.format(archive=found.archive_id)
+            )
+            return
         if found is None:
             notices.empty(_("找不到这条记录。"), _("请从失败记录或待补记录中选择。"))
             return
@@ -45,7 +52,15 @@ def page(_home: Home, settings: Settings) -> Page:
     return Page(PATH, mark("记录历史"), show, roles=WITH_PATIENTS, shows_patients=True)
 
 
-def _read(session: Session, visit: Visit, settings: Settings) -> History | None:
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """Where a row is that has left its staging table."""
+
+    archive_id: int
+    file: str
+
+
+def _read(session: Session, visit: Visit, settings: Settings) -> History | Archived | None:
     """Return what the address asks for, and put on record that it was looked at."""
     name, dataset, row = (visit.query.get(key, "") for key in ("destination", "dataset", "row"))
     said = settings.gateway.destinations.get(name)
@@ -55,8 +70,10 @@ def _read(session: Session, visit: Visit, settings: Settings) -> History | None:
     if dataset not in {each.name for each in regulator.datasets}:
         return None
     found = records.history_of_row(session, regulator, dataset, int(row), language=language().value)
-    if found is not None:
-        visit.looked(session, {"dataset": dataset, "row": row}, len(found.versions))
+    if found is None:
+        archive = records.archive_of_row(session, regulator, dataset, int(row))
+        return Archived(*archive) if archive is not None else None
+    visit.looked(session, {"dataset": dataset, "row": row}, len(found.versions))
     return found
 
 

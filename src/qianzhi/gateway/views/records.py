@@ -89,6 +89,14 @@ def history_of_row(
     return history(connection, regulator, dataset, key, language=language)
 
 
+def archive_of_row(
+    connection: psycopg.Connection, regulator: Regulator, dataset: str, row_id: int
+) -> tuple[int, str] | None:
+    """Return the number and the file of the archive that a row left its staging table for; None where it did not."""
+    names = {"regulator": regulator.key, "dataset": dataset, "row_id": row_id}
+    return connection.execute(_SQL.archive, names).fetchone()
+
+
 def history(
     connection: psycopg.Connection,
     regulator: Regulator,

@@ -6,6 +6,11 @@ SELECT id, {columns} FROM {table} WHERE {key} ORDER BY id DESC LIMIT {limit}
 -- One staged row.
 SELECT id, {columns} FROM {table} WHERE id = {row_id}
 
+-- name: archive
+-- The archive that a row left its staging table for.
+SELECT archive_id, file FROM qianzhi.archives
+WHERE regulator = %(regulator)s AND dataset = %(dataset)s AND row_ids @> %(row_id)s::bigint
+
 -- name: states
 -- Where some rows of a dataset are, for each destination.
 SELECT id, destination, state, state_at, wants, shown.batch_id, received_at
