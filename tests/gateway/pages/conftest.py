@@ -18,7 +18,7 @@ import pytest
 from psycopg import sql
 from tests.browser import Visitor, chromium, visitor
 from tests.cli.conftest import site_dsn
-from tests.gateway.views.site import INSTITUTION, SENDER, Site, built
+from tests.gateway.views.site import INSTITUTION, SENDER, Site, built, drop_sender
 
 from qianzhi.console import accounts
 from qianzhi.console.roles import Role
@@ -121,7 +121,7 @@ def gateway(
             yield Gateway(home, base, site)
     with psycopg.connect(dsn, autocommit=True) as session:
         session.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(SENDER)))
-        session.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(SENDER)))
+        drop_sender(session)
 
 
 @pytest.fixture(scope="module")

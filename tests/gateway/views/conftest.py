@@ -10,7 +10,7 @@ import psycopg
 import pytest
 import structlog
 from psycopg import sql
-from tests.gateway.views.site import SENDER, Site, built
+from tests.gateway.views.site import Site, built, drop_sender
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ def site(quiet: None, postgres: Cluster, tmp_path_factory: pytest.TempPathFactor
     with psycopg.connect(postgres.dsn(), autocommit=True) as connection:
         for name in names:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-        connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(SENDER)))
+        drop_sender(connection)
 
 
 @pytest.fixture

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, LiteralString
 
 import polars as pl
 import psycopg
+from psycopg import sql
 from tests.faults import rows
 
 from qianzhi import regulators
@@ -171,6 +172,12 @@ def built(gateway_dsn: str, hub_dsn: str, folder: Path) -> Iterator[Site]:
             site.cycle()
         leave_in_every_state(site)
         yield site
+
+
+def drop_sender(session: psycopg.Connection) -> None:
+    """Drop the hospital's account, which the whole server has, unless another site still needs it and drops it then."""
+    with suppress(psycopg.errors.DependentObjectsStillExist):
+        session.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(SENDER)))
 
 
 def leave_in_every_state(site: Site) -> None:
