@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import polars as pl
@@ -12,7 +13,7 @@ from tests.gateway.resources.conftest import INSTITUTION, drawn
 
 from qianzhi.db.server import connect
 from qianzhi.errors import QianzhiError, SenderError
-from qianzhi.gateway.resources import records
+from qianzhi.gateway.resources import records, saving
 from qianzhi.gateway.resources.attachments import attached
 from qianzhi.gateway.resources.records import State
 from qianzhi.ledger import lanes
@@ -296,6 +297,29 @@ def test_a_preview_that_somebody_overtook_is_not_saved(kept: Registry, samples: 
 
     with pytest.raises(SenderError):
         kept.save(plan, actor="test")
+
+
+def test_of_two_people_who_save_at_once_one_is_told(
+    kept: Registry, samples: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both saw the same; the second comes while the first one's rows are about to be inserted."""
+    record = added(kept, samples)
+    first, second = _plan_of_one(kept, record), _plan_of_one(kept, record)
+    insert, others = saving.insert, ThreadPoolExecutor(1)
+    told: list[Future[object]] = []
+
+    def overtaken(*given: Any) -> None:
+        monkeypatch.setattr(saving, "insert", insert)
+        told.append(others.submit(kept.save, second, actor="second"))
+        wait(told, timeout=1.0)
+        insert(*given)
+
+    monkeypatch.setattr(saving, "insert", overtaken)
+    with others:
+        kept.save(first, actor="first")
+    with pytest.raises(SenderError, match="changed meanwhile"):
+        told[0].result()
+    assert len(rows(kept, "department", "KSBM", str(record.values["KSBM"]))) == 2
 
 
 def test_what_the_database_refuses_is_told_without_values(kept: Registry, samples: Samples) -> None:

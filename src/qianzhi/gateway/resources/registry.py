@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from qianzhi.console import audit
-from qianzhi.db.server import connect
+from qianzhi.db import locks
+from qianzhi.db.server import connect, translated
 from qianzhi.errors import ConfigurationError, SenderError
 from qianzhi.gateway import assembly, images, report
 from qianzhi.gateway.images import PathMap
@@ -138,6 +139,15 @@ class Registry:
         """
         if plan.errors:
             raise SenderError(f"{plan.errors} findings forbid saving.", remedy="Correct what they name, and try again.")
+        with (
+            translated("The records were not saved"),
+            connect(self._dsn, application="qianzhi resources") as guard,
+        ):
+            # Of two people who saw the same, one saves: the other one is to see that first.
+            locks.hold(guard, f"resources {self.destination.regulator.key}")
+            return self._saved(plan, actor)
+
+    def _saved(self, plan: Plan, actor: str) -> dict[str, dict[str, int]]:
         for name, seen in plan.seen.items():
             if plan.lines.get(name) and self._stored(name).newest_id != seen:
                 raise SenderError("Records were changed meanwhile.", remedy="Look at the preview again, then save.")
