@@ -110,7 +110,7 @@ def test_a_batch_that_cannot_be_read_keeps_every_image(
 def test_a_keeper_works_in_quiet_hours_a_step_at_a_time(
     keeper: Keeper, archivist: Archivist, workplace: Workplace, ask: psycopg.Connection, destination: Destination
 ) -> None:
-    """Images and logs first, then an archive a tick, until nothing is left for the day."""
+    """Images and logs first, and an archive a tick, until nothing is left for the day."""
     for days in (93, 62):
         stage(ask, "person")
         submit(workplace, destination)
@@ -121,8 +121,31 @@ def test_a_keeper_works_in_quiet_hours_a_step_at_a_time(
     for _ in range(5):
         counts.append(len(archivist.listed()))
         keeper.tick(QUIET)
-    assert counts == [0, 0, 1, 2, 2]
+    assert counts == [0, 1, 2, 2, 2]
     assert archivist.listed()[0].archived_at == QUIET
+
+
+def test_a_batch_that_cannot_be_read_keeps_images_and_no_archive_waiting(
+    keeper: Keeper,
+    archivist: Archivist,
+    workplace: Workplace,
+    answerer: Answerer,
+    ask: psycopg.Connection,
+    destination: Destination,
+) -> None:
+    """What images it names nobody knows; the rows of old months are none of its own."""
+    stage(ask, "person")
+    submit(workplace, destination)
+    ask.execute("UPDATE qianzhi.batches SET settled_at = %s", (QUIET - 62 * DAY,))
+    workplace.blobs.put(b"an image")
+    answerer.answers = False
+    stage(ask, "department")
+    submit(workplace, destination)
+    (sealed,) = workplace.spool._folder.iterdir()
+    sealed.unlink()
+    with pytest.raises(OperatorError, match="missing from the spool"):
+        keeper.tick(QUIET)
+    assert (len(archivist.listed()), blobs(workplace)) == (1, 1)
 
 
 def test_archiving_can_be_switched_off(

@@ -46,18 +46,23 @@ class Keeper:
         self._archived_on: date | None = None
 
     def tick(self, now: datetime) -> None:
-        """Do the next step if these are quiet hours and something is left for today; one archive at most."""
+        """Do what is left for today if these are quiet hours: images and logs once, and one archive at most."""
         today, said = clock.local(now).date(), self._retention
         if not is_quiet(clock.local(now).time(), said.begin, said.end):
             return
-        if self._cleared_on != today:
-            logs = remove_old_logs(self._log_folder, before=now - timedelta(days=said.log_days))
-            blobs = clear_blobs(self._workplace, before=now - timedelta(days=said.blob_days))
-            if blobs is not None:
-                self._cleared_on = today
-                log.info("gateway:retention:cleared", images=blobs, files=logs)
-        elif said.archive and self._archived_on != today and self._archivist.step(now=now) is None:
-            self._archived_on = today
+        try:
+            if self._cleared_on != today:
+                self._clear(now, today)
+        finally:  # a batch that cannot be read keeps images here, and no row from its archive
+            if said.archive and self._archived_on != today and self._archivist.step(now=now) is None:
+                self._archived_on = today
+
+    def _clear(self, now: datetime, today: date) -> None:
+        logs = remove_old_logs(self._log_folder, before=now - timedelta(days=self._retention.log_days))
+        blobs = clear_blobs(self._workplace, before=now - timedelta(days=self._retention.blob_days))
+        if blobs is not None:
+            self._cleared_on = today
+            log.info("gateway:retention:cleared", images=blobs, files=logs)
 
 
 def clear_blobs(workplace: Workplace, *, before: datetime) -> int | None:
