@@ -42,6 +42,7 @@ _TITLES: Mapping[str, str] = {
     "port": "端口",
     "processors": "处理器",
     "role": "数据库账号",
+    "rows at": "官方表记录",
     "tables of": "数据表",
     "uplink to": "上行线路",
     "version": "版本",

@@ -59,6 +59,11 @@ def last(session: psycopg.Connection, batch_id: UUID) -> Handover | None:
     return Handover(handed_at, Transaction(system, number), remote_ids, is_there)
 
 
+def newest(session: psycopg.Connection, destination: str) -> dict[str, int]:
+    """Return by dataset the newest number that the official tables gave to a row of ours."""
+    return dict(session.execute(_SQL.newest, {"destination": destination}).fetchall())
+
+
 def decide(session: psycopg.Connection, batch_id: UUID, *, is_there: bool) -> bool:
     """Record what an operator says of the newest handover of a sealed batch; return False when there is none."""
     return session.execute(_SQL.decide, {"batch_id": batch_id, "is_there": is_there}).rowcount == 1

@@ -20,3 +20,13 @@ UPDATE qianzhi.handovers SET is_there = %(is_there)s
 WHERE handover_id = (
     SELECT handover_id FROM qianzhi.handovers JOIN qianzhi.batches USING (batch_id)
     WHERE batch_id = %(batch_id)s AND state = 'sealed' ORDER BY handover_id DESC LIMIT 1)
+
+-- name: newest
+-- The newest number of each official table of a destination that a row of ours got.
+SELECT dataset, max(upper(remote_ids)) - 1
+FROM qianzhi.handovers
+JOIN qianzhi.batches USING (batch_id)
+JOIN qianzhi.lanes USING (lane_id)
+JOIN qianzhi.destinations USING (destination_id)
+WHERE name = %(destination)s
+GROUP BY dataset

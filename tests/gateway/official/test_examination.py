@@ -6,19 +6,25 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from psycopg import sql
+from tests.faults import rows
 from tests.gateway.conftest import REGULATOR
+from tests.gateway.official.conftest import OFFICIAL
 from tests.gateway.official.machine import write_password
+from tests.gateway.official.test_delivery import cycle, stage
 
 from qianzhi.gateway import doctor
 from qianzhi.gateway.diagnosis import Health
 from qianzhi.gateway.official import examination
 from qianzhi.gateway.official.folder import Folder
+from qianzhi.ledger import handovers
 from qianzhi.runtime.sources import write_settings
 
 if TYPE_CHECKING:
+    import psycopg
     import pytest
     from tests.gateway.official.machine import Official
 
+    from qianzhi.gateway.destination import Destination, Workplace
     from qianzhi.gateway.diagnosis import Diagnosis
     from qianzhi.gateway.official.door import Machine
     from qianzhi.runtime.home import Home
@@ -80,6 +86,22 @@ def test_the_image_folder_is_tried(official: Official) -> None:
     unset = seen(replace(machine, folder=None))[FOLDER]
     assert (gone.health, long.health, unset.health) == (Health.ILL, Health.ILL, Health.NOTE)
     assert "GRZPCFDZ" in long.as_json()["what"]
+
+
+def test_rows_that_the_ledger_does_not_know_are_told(
+    workplace: Workplace, front: Destination, official: Official, ask: psycopg.Connection
+) -> None:
+    """After the restore of an older ledger these were delivered already; nothing is said before the first delivery."""
+    assert handovers.newest(ask, OFFICIAL) == {}
+    known = []
+    for office in ("a", "b"):
+        stage(ask, "contacts", rows.contacts([office]))
+        cycle(workplace, front)
+        known.append(handovers.newest(ask, OFFICIAL))
+    contacts = [REGULATOR.dataset("contacts")]
+    before, now = (examination.ahead(OFFICIAL, official.machine(), contacts, each, wait_seconds=0.2) for each in known)
+    assert (before.health, now.health) == (Health.NOTE, Health.WELL)
+    assert "contacts 2-2" in before.as_json("en")["what"]
 
 
 def test_the_doctor_looks_at_every_destination(home: Home, official: Official, monkeypatch: pytest.MonkeyPatch) -> None:

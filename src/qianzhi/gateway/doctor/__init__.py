@@ -29,7 +29,7 @@ from qianzhi.gateway.doctor import (
 from qianzhi.gateway.documents.checklist import summary
 from qianzhi.gateway.documents.opening import dossier, wants_documents
 from qianzhi.gateway.official import examination
-from qianzhi.ledger import promises, tally
+from qianzhi.ledger import handovers, promises, tally
 from qianzhi.regulators.machine import machine_of
 from qianzhi.runtime import clock
 from qianzhi.runtime.home import End
@@ -83,6 +83,8 @@ def examine(home: Home, settings: Settings) -> Iterator[Diagnosis]:
     for name, said in settings.gateway.destinations.items():
         yield from guarded(f"destination {name}", partial(_destination, home, settings, name))
         yield from guarded(f"deliveries to {name}", partial(_deliveries, home, settings, name))
+        if said.kind is DestinationKind.FRONT_MACHINE:
+            yield from guarded(f"rows at {name}", partial(_rows_there, home, settings, name))
         if said.enabled and wants_documents(said):
             yield from guarded(f"documents for {name}", partial(_documents, home, settings, name))
 
@@ -213,6 +215,16 @@ def _deliveries(home: Home, settings: Settings, name: str) -> Iterator[Diagnosis
         left = promises.left(found, name)
         if left.image_count:
             yield destinations.images(name, left, promises.oldest_trouble(found, name))
+
+
+def _rows_there(home: Home, settings: Settings, name: str) -> Iterator[Diagnosis]:
+    """Look also at a machine that is switched off: so it is after a restore."""
+    said = settings.gateway.destinations[name]
+    with _session(home, settings) as found:
+        known = handovers.newest(found, name)
+    if known:
+        delivered = [each for each in regulators.regulator(said.regulator).datasets if each.name in known]
+        yield examination.ahead(name, assembly.front_machine(said), delivered, known, wait_seconds=CONNECT_SECONDS)
 
 
 def _documents(home: Home, settings: Settings, name: str) -> Diagnosis:

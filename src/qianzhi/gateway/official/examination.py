@@ -14,7 +14,7 @@ from qianzhi.runtime.files import write_durably
 from qianzhi.specs.model import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from psycopg import sql
@@ -40,6 +40,37 @@ def examine(name: str, machine: Machine, datasets: Collection[Dataset], *, wait_
         yield ill(title, Text(f"无法使用：{error.what}", error.what), Text(error.remedy, error.remedy))
     if any(field.image for dataset in datasets for field in dataset.fields):
         yield _folder(f"image folder of {name}", machine.folder, datasets)
+
+
+def ahead(
+    name: str, machine: Machine, datasets: Collection[Dataset], known: Mapping[str, int], *, wait_seconds: float
+) -> Diagnosis:
+    """
+    Return whether the official tables have newer rows than any that we know to have delivered (its number by dataset).
+
+    After the restore of an older ledger some of them are ours, and would be inserted once more.
+    """
+    title, beyond = f"rows at {name}", []
+    with open_session(machine.dsn, wait_seconds=wait_seconds) as session, judged("The official machine refused"):
+        for dataset in datasets:
+            last = tables.find(session, machine.place, dataset).last_id(session)
+            if last > known[dataset.name]:
+                beyond.append(f"{dataset.name} {known[dataset.name] + 1}-{last}")
+    if not beyond:
+        return well(title, "没有比本机台账更新的记录。", "None is newer than the ledger here knows.")
+    listed = ", ".join(beyond)
+    return note(
+        title,
+        Text(
+            f"官方表中有本机台账不知道的较新记录（ID）：{listed}。",
+            f"There are newer rows than the ledger here knows of, by their IDs: {listed}.",
+        ),
+        Text(
+            "若由其他系统写入，无需处理。若本机刚从较早的备份恢复，先停用该目的地，按“恢复”一文核对，否则会重复写入。",
+            "Where other systems insert there, all is well. After the restore of an older backup switch the "
+            "destination off first and look at the page about restoring: rows would be inserted twice.",
+        ),
+    )
 
 
 def _tables(title: str, session: Session, place: Place, datasets: Collection[Dataset]) -> Diagnosis:
