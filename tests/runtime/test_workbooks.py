@@ -94,6 +94,11 @@ def _bomb() -> bytes:
     return content.getvalue()
 
 
+def _many_tags() -> bytes:
+    tags = b"<a/>" * (workbooks.MARKUP_MAX + 1)
+    return _with_part("xl/worksheets/sheet1.xml", b"<worksheet>" + tags + b"</worksheet>")
+
+
 def _with_part(name: str, part: bytes) -> bytes:
     content = io.BytesIO()
     with (
@@ -145,6 +150,7 @@ def _picture() -> bytes:
     "made",
     [
         _bomb,
+        _many_tags,
         _laughs,
         _outside,
         _far_row,
@@ -158,7 +164,7 @@ def _picture() -> bytes:
         lambda: _with_part("xl/worksheets/sheet1.xml", b"no xml"),
     ],
     ids=[
-        "bomb", "laughs", "outside", "far row", "far column", "picture", "empty", "damaged", "large", "cut",
+        "bomb", "tags", "laughs", "outside", "far row", "far column", "picture", "empty", "damaged", "large", "cut",
         "no sheets", "no xml",
     ],
 )  # fmt: skip

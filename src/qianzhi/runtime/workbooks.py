@@ -32,6 +32,7 @@ MEDIA_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml
 FILE_BYTES_MAX: Final = 32 * 1024 * 1024
 UNPACKED_BYTES_MAX: Final = 512 * 1024 * 1024
 PARTS_MAX: Final = 2_000  # files within the file
+MARKUP_MAX: Final = 5_000_000  # tags of all parts: the reader keeps some of them in memory, at 100 bytes each
 SHEETS_MAX: Final = 64
 ROWS_MAX: Final = 200_000  # of a sheet that is read; what lies behind is refused, never left out
 COLUMNS_MAX: Final = 512
@@ -39,6 +40,7 @@ TEXT_MAX: Final = 32_767  # characters that Excel keeps in a cell
 ROWS_WITH_CHOICES: Final = 5_000  # of a template
 EXACT_NUMBER_MAX: Final = 10**15  # Excel keeps fifteen digits: a longer number is not what was typed
 
+_BLOCK_BYTES: Final = 2**20
 _CHOICES_SHEET: Final = "choices"
 _TEXT_FORMAT: Final = "@"
 _WIDTH: Final = 16
@@ -156,12 +158,23 @@ def _refuse_oversized(content: bytes) -> None:
         raise _too_much(f"{FILE_BYTES_MAX // 2**20} MiB")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as parts:
-            sizes = [part.file_size for part in parts.infolist()]
+            _refuse_bombs(parts)
     except _UNREADABLE as error:
         raise _no_workbook() from error
+
+
+def _refuse_bombs(parts: zipfile.ZipFile) -> None:
+    listed = parts.infolist()
     # The sizes that a file states of its parts are those at which its reader stops.
-    if len(sizes) > PARTS_MAX or sum(sizes) > UNPACKED_BYTES_MAX:
+    if len(listed) > PARTS_MAX or sum(part.file_size for part in listed) > UNPACKED_BYTES_MAX:
         raise _too_much(f"{PARTS_MAX} parts or {UNPACKED_BYTES_MAX // 2**20} MiB unpacked")
+    left = MARKUP_MAX
+    for part in listed:
+        with parts.open(part) as opened:
+            while block := opened.read(_BLOCK_BYTES):
+                left -= block.count(b"<")
+                if left < 0:
+                    raise _too_much(f"{MARKUP_MAX} tags")
 
 
 def _no_workbook() -> SenderError:

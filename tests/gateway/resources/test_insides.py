@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import io
+import zipfile
+
 import openpyxl
 import pytest
 from hypothesis import given
@@ -8,6 +11,7 @@ from openpyxl.xml.constants import PKG_REL_NS
 from tests.gateway.resources import books
 from tests.gateway.resources.conftest import drawn
 
+from qianzhi.gateway.resources import insides as module
 from qianzhi.gateway.resources.insides import insides
 
 BOMB = b"""<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;&b;&b;">]><a>&c;</a>"""
@@ -57,6 +61,32 @@ def test_hostile_drawings_are_left_alone(part: str, content: bytes) -> None:
     found = insides(books.changed(workbook(), {part: content}))["数据"]
 
     assert found.pictures == {}
+
+
+def _shown_often(times: int) -> bytes:
+    part, (start, end) = "xl/drawings/drawing1.xml", ("<oneCellAnchor>", "</oneCellAnchor>")
+    with zipfile.ZipFile(io.BytesIO(workbook())) as parts:
+        before, _, rest = parts.read(part).decode().partition(start)
+    anchor, _, after = rest.rpartition(end)
+    anchors = (start + anchor.replace("<row>2</row>", f"<row>{row}</row>") + end for row in range(times))
+    return books.changed(workbook(), {part: (before + "".join(anchors) + after).encode()})
+
+
+def test_a_picture_that_many_cells_show_is_held_once() -> None:
+    """One picture of ten megabytes on five thousand cells takes ten megabytes, not fifty thousand."""
+    found = insides(_shown_often(50))["数据"].pictures
+
+    assert len(found) == 50
+    assert len({id(picture) for picture in found.values()}) == 1
+
+
+def test_pictures_beyond_the_bound_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are said to be missing; the rest of the sheet is still read."""
+    monkeypatch.setattr(module, "PICTURES_BYTES_MAX", 10)
+
+    found = insides(workbook())["数据"]
+
+    assert (found.pictures, found.is_whole, found.formulas) == ({}, False, {(1, 1)})
 
 
 @given(st.integers(0, 10_000), st.integers(0, 255))

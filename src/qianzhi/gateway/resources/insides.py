@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PART_BYTES_MAX: Final = 8 * 2**20  # of a workbook's lists, relationships and drawings
 PICTURES_MAX: Final = 5_000
+PICTURES_BYTES_MAX: Final = 256 * 2**20  # of all pictures of a workbook, each counted once
 FORMULAS_MAX: Final = 100_000
 _BOOK: Final = "xl/workbook.xml"
 _CELL_IMAGES: Final = "xl/cellimages.xml"
@@ -68,10 +69,31 @@ def insides(content: bytes) -> dict[str, Inside]:
     """Return what the sheets of a workbook hold, by name; `content` is one that `workbooks.read` has taken."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as parts:
-            shelf = _cell_images(parts)
-            return {name: _inside(parts, part, shelf) for name, part in _sheets(parts)}
+            media = _Media(parts)
+            shelf = _cell_images(parts, media)
+            return {name: _inside(parts, part, shelf, media) for name, part in _sheets(parts)}
     except _UNREADABLE:
         return {}
+
+
+class _Media:
+    """The pictures of a file: each is read once, and held once, however many cells show it."""
+
+    def __init__(self, parts: zipfile.ZipFile) -> None:
+        self._parts = parts
+        self._read: dict[str, bytes] = {}
+        self._left = PICTURES_BYTES_MAX
+
+    def picture(self, part: str) -> bytes:
+        """Return a picture, no further than one byte beyond what an image may have."""
+        if part not in self._read:
+            with self._parts.open(part) as file:
+                content = file.read(min(IMAGE_BYTES_MAX, self._left) + 1)
+            self._left -= len(content)
+            if self._left < 0:
+                raise ValueError(part)
+            self._read[part] = content
+        return self._read[part]
 
 
 def _sheets(parts: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
@@ -83,7 +105,7 @@ def _sheets(parts: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
             yield element.get("name", ""), target
 
 
-def _inside(parts: zipfile.ZipFile, part: str, shelf: dict[str, bytes]) -> Inside:
+def _inside(parts: zipfile.ZipFile, part: str, shelf: dict[str, bytes], media: _Media) -> Inside:
     found = Inside()
     drawing = None
     with parts.open(part) as file:
@@ -98,7 +120,7 @@ def _inside(parts: zipfile.ZipFile, part: str, shelf: dict[str, bytes]) -> Insid
                     drawing = element.get(f"{_RELATIONSHIP}id")
     if drawing is not None:
         try:
-            _add_drawing(parts, _related(parts, part)[drawing], found)
+            _add_drawing(parts, _related(parts, part)[drawing], found, media)
         except _UNREADABLE:
             found.is_whole = False
     return found
@@ -117,7 +139,7 @@ def _look_at(cell: Element, shelf: dict[str, bytes], found: Inside) -> None:
         found.formulas.add(at)
 
 
-def _add_drawing(parts: zipfile.ZipFile, drawing: str, found: Inside) -> None:
+def _add_drawing(parts: zipfile.ZipFile, drawing: str, found: Inside, media: _Media) -> None:
     targets = _related(parts, drawing)
     for anchor in _parsed(parts, drawing):
         start = next((child for child in anchor if _local(child) == "from"), None)
@@ -128,10 +150,10 @@ def _add_drawing(parts: zipfile.ZipFile, drawing: str, found: Inside) -> None:
         if len(found.pictures) >= PICTURES_MAX:
             found.is_whole = False
             return
-        found.pictures[place["row"], place["col"]] = _media(parts, targets[embedded])
+        found.pictures[place["row"], place["col"]] = media.picture(targets[embedded])
 
 
-def _cell_images(parts: zipfile.ZipFile) -> dict[str, bytes]:
+def _cell_images(parts: zipfile.ZipFile, media: _Media) -> dict[str, bytes]:
     """Return the pictures that WPS keeps for cells, by the name that its formula says."""
     if _CELL_IMAGES not in parts.namelist():
         return {}
@@ -141,18 +163,12 @@ def _cell_images(parts: zipfile.ZipFile) -> dict[str, bytes]:
         name = next((each.get("name") for each in image.iter() if _local(each) == "cNvPr"), None)
         embedded = _embedded(image)
         if name and embedded in targets and len(found) < PICTURES_MAX:
-            found[name] = _media(parts, targets[embedded])
+            found[name] = media.picture(targets[embedded])
     return found
 
 
 def _embedded(element: Element) -> str | None:
     return next((each.get(f"{_RELATIONSHIP}embed") for each in element.iter() if _local(each) == "blip"), None)
-
-
-def _media(parts: zipfile.ZipFile, part: str) -> bytes:
-    """Return a picture, no further than one byte beyond what an image may have."""
-    with parts.open(part) as file:
-        return file.read(IMAGE_BYTES_MAX + 1)
 
 
 def _related(parts: zipfile.ZipFile, part: str) -> dict[str, str]:
