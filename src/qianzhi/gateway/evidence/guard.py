@@ -75,6 +75,21 @@ class Repeats:
         return len(self._seen)
 
 
+class Quota:
+    """Grants no more than so many within some seconds."""
+
+    def __init__(self, count_max: int, seconds: float) -> None:
+        self._count_max, self._seconds = count_max, seconds
+        self._began, self._count = float("-inf"), 0
+
+    def take(self, now: float) -> bool:
+        """Tell whether one more is granted; `now` is monotonic."""
+        if now - self._began >= self._seconds:
+            self._began, self._count = now, 0
+        self._count += 1
+        return self._count <= self._count_max
+
+
 class Clients:
     """Tells who asks, also through proxies that are trusted."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from qianzhi.gateway.evidence.guard import Guard, Repeats
+from qianzhi.gateway.evidence.guard import Guard, Quota, Repeats
 from qianzhi.ledger.evidence import Noted
 from qianzhi.regulators.protocols import Outcome, Question
 from qianzhi.runtime import clock
@@ -27,6 +27,10 @@ LINK_PARAMETER: Final = "id"
 REPEAT_SECONDS: Final = 1.0
 """Between two entries about repeats; the ledger has each of them."""
 
+STRANGERS_NOTED_MAX: Final = 120
+"""Refused questions that a process puts on record within STRANGERS_SECONDS: anybody may ask, and fill a disk so."""
+
+STRANGERS_SECONDS: Final = 60.0
 
 log = structlog.stdlib.get_logger()
 
@@ -48,6 +52,8 @@ class Questions:
         self._guard = Guard()
         self._repeats = Repeats(2.0 * desk.terms.window_seconds)
         self._repeated_count, self._tell_again = 0, 0.0
+        self._strangers = Quota(STRANGERS_NOTED_MAX, STRANGERS_SECONDS)
+        self._unnoted_count, self._tell_unnoted = 0, 0.0
 
     async def answer(self, scope: Scope, asked: Asked) -> tuple[HTTPStatus, Reply]:
         """Return status and body for a question, and remember it."""
@@ -105,8 +111,18 @@ class Questions:
             earlier = self._repeats.earlier(f"{record}{token}{asked.method}", knock.tick)
             if earlier:
                 self._tell_repeat(asked, record, knock.tick)
+        elif not self._strangers.take(knock.tick):
+            self._leave_out(asked, knock.tick)
+            return
         noted = Noted(knock.now, asked.method, outcome.value, knock.client, record, token, earlier)
         self._desk.diary.note(noted)
+
+    def _leave_out(self, asked: Asked, tick: float) -> None:
+        """Count a refused question that is not put on record, and log how many there were."""
+        self._unnoted_count += 1
+        if tick >= self._tell_unnoted:
+            count, self._unnoted_count, self._tell_unnoted = self._unnoted_count, 0, tick + STRANGERS_SECONDS
+            log.warning("evidence:question:unnoted", method=asked.method, count=count)
 
     def _tell_repeat(self, asked: Asked, record: str, tick: float) -> None:
         """Log the repeats since the last time that any was logged: a log must not drown in them."""
