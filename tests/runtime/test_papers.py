@@ -122,6 +122,10 @@ def test_a_child_that_wants_too_much_memory_is_refused_it(monkeypatch: pytest.Mo
     assert code(made.pdf()) in {"P04", "P08"}
 
 
+RELATED = "<Relationship xmlns='http://a/relationships' Id='a' Type='http://a/relationships/{}' Target='a.bin'/>"
+FETCHED = RELATED.format("attachedTemplate").replace("/>", " TargetMode='External'/>")
+
+
 @pytest.mark.parametrize(
     ("parts", "wanted"),
     [
@@ -138,7 +142,16 @@ def test_a_child_that_wants_too_much_memory_is_refused_it(monkeypatch: pytest.Mo
             },
             "P06",
         ),
-        ({"word___rels__a_DOT_rels": b"<!DOCTYPE a>"}, "P08"),
+        ({"word___rels__a_DOT_rels": b"<!DOCTYPE a><a/>"}, "P08"),
+        ({"word___rels__a_DOT_rels": b"<a/>" + b" " * 2**22}, "P08"),
+        ({"word___rels__a_DOT_rels": b"no list"}, "P04"),
+        ({"word___rels__a_DOT_rels": FETCHED.encode("utf-16")}, "P06"),
+        ({"word___rels__a_DOT_rels": FETCHED.replace("External", "Externa&#108;").encode()}, "P06"),
+        ({"word___rels__a_DOT_rels": FETCHED.replace("Id='a'", "Id='a>'").encode()}, "P06"),
+        ({"word___rels__a_DOT_rels": FETCHED.replace("<R", "<r:R").replace("xmlns", "xmlns:r").encode()}, "P06"),
+        ({"word___rels__a_DOT_rels": RELATED.format("vbaProject").encode()}, "P06"),
+        ({"word___rels__a_DOT_rels": RELATED.format("oleObject").encode()}, "P07"),
+        ({"word___rels__a_DOT_rels": RELATED.format("aFChunk").encode()}, "P07"),
     ],
 )
 def test_a_word_file_that_acts_or_carries_is_refused(parts: dict[str, bytes], wanted: str) -> None:

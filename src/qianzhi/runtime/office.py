@@ -7,6 +7,10 @@ import re
 import zipfile
 import zlib
 from typing import Final
+from xml.etree.ElementTree import ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
 
 PARTS_MAX: Final = 2_000
 UNPACKED_BYTES_MAX: Final = 256 * 2**20
@@ -16,7 +20,9 @@ RATIO_MAX: Final = 200
 SMALL_BYTES: Final = 2**20
 """Smaller parts may be packed as well as they like."""
 
-RELATIONS_BYTES_MAX: Final = 2**20
+RELATIONS_BYTES_MAX: Final = 4 * 2**20
+"""Of all lists of relations."""
+
 _ENCRYPTED_FLAG: Final = 0x1
 _MAIN: Final = {"docx": "word/document.xml", "xlsx": "xl/workbook.xml"}
 _TYPES: Final = "[Content_Types].xml"
@@ -25,9 +31,9 @@ _CARRYING: Final = re.compile(
     r"/embeddings/|oleObject|\.(?:exe|dll|js|vbs|bat|cmd|ps1|scr|lnk|zip|jar)$", re.IGNORECASE
 )
 # A template or an object that lies elsewhere is fetched when the file is opened, without anybody's click.
-_FETCHED: Final = re.compile(rb"<Relationship\b[^>]*>", re.IGNORECASE)
-_EXTERNAL: Final = re.compile(rb"TargetMode\s*=\s*[\"']External[\"']", re.IGNORECASE)
-_HARMLESS: Final = re.compile(rb"/relationships/hyperlink[\"']", re.IGNORECASE)
+_HARMLESS: Final = "hyperlink"
+_ACTIVE_RELATIONS: Final = frozenset({"vbaproject", "control", "xlmacrosheet", "xlintlmacrosheet"})
+_CARRYING_RELATIONS: Final = frozenset({"oleobject", "package", "afchunk"})
 
 
 def kind_of(content: bytes) -> str | None:
@@ -72,12 +78,32 @@ def _leads_out(name: str) -> bool:
 
 
 def _relations_trouble(parts: zipfile.ZipFile) -> str:
+    left = RELATIONS_BYTES_MAX
     for part in parts.infolist():
         if part.filename.lower().endswith(".rels"):
             with parts.open(part) as opened:
-                said = opened.read(RELATIONS_BYTES_MAX + 1)
-            if len(said) > RELATIONS_BYTES_MAX or b"<!DOCTYPE" in said:
+                said = opened.read(left + 1)
+            left -= len(said)
+            if left < 0:
                 return "heavy"
-            if any(_EXTERNAL.search(each) and not _HARMLESS.search(each) for each in _FETCHED.findall(said)):
-                return "active"
+            if trouble := _trouble_within(said):
+                return trouble
+    return ""
+
+
+def _trouble_within(relations: bytes) -> str:
+    """Judge what a reader would make of a list, in whatever coding or notation it is written."""
+    try:
+        found = fromstring(relations, forbid_dtd=True)
+    except DefusedXmlException:
+        return "heavy"
+    except (ParseError, LookupError, ValueError):
+        return "damaged"
+    for each in found.iter():
+        said = {name.rpartition("}")[2].lower(): value for name, value in each.attrib.items()}
+        kind = said.get("type", "").rpartition("/")[2].lower()
+        if kind in _ACTIVE_RELATIONS or (said.get("targetmode", "").lower() == "external" and kind != _HARMLESS):
+            return "active"
+        if kind in _CARRYING_RELATIONS:
+            return "carrying"
     return ""
