@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -15,6 +18,7 @@ from tests.gateway.test_porter import stage_staff, submit
 
 from qianzhi.gateway import health, metrics
 from qianzhi.gateway.metrics import Exposition, Measures, gather, render
+from qianzhi.runtime import clock
 from qianzhi.runtime.home import Home
 
 if TYPE_CHECKING:
@@ -156,3 +160,17 @@ def test_requests_beyond_the_bound_are_sent_away(
     gate.set()
     for each in waiting:
         each.join()
+
+
+def test_who_connects_and_says_nothing_takes_no_thread_beyond_the_bound(
+    server: tuple[str, threading.Event, threading.Event],
+) -> None:
+    """A few hundred silent connections are a few hundred sockets, and not as many threads."""
+    url, _, _ = server
+    where = urlsplit(url)
+    before = threading.active_count()
+    with ExitStack() as held:
+        for _ in range(health.CONNECTIONS_MAX + 40):
+            held.enter_context(socket.create_connection((where.hostname, where.port), timeout=5))
+        clock.sleep(0.5)
+        assert threading.active_count() - before <= health.CONNECTIONS_MAX

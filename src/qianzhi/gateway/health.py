@@ -19,12 +19,16 @@ from qianzhi.runtime.supervisor import read_states
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from socket import socket
 
     from qianzhi.gateway.destination import Destination, Workplace
+
+    Asked = socket | tuple[bytes, socket]
     from qianzhi.runtime.home import Home
 
 DATABASE_WAIT_SECONDS = 2.0
 REQUEST_SECONDS_MAX = 5.0
+CONNECTIONS_MAX = 64  # each has a thread; whoever comes beyond is hung up on unheard
 REQUESTS_AT_ONCE_MAX = 16  # whoever comes beyond is told to come again
 
 
@@ -90,4 +94,26 @@ def serve(
         def log_message(self, *_: object) -> None:
             """Log nothing: a request line may hold whatever its sender put there."""
 
-    return ThreadingHTTPServer((listen, port), Handler)
+    return _Server((listen, port), Handler)
+
+
+class _Server(ThreadingHTTPServer):
+    """Bounds the threads, also those of whoever connects and says nothing."""
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._connections = threading.BoundedSemaphore(CONNECTIONS_MAX)
+        super().__init__(address, handler)
+
+    def process_request(self, request: Asked, client_address: object) -> None:
+        """Answer a connection in a thread of its own, if there is one left."""
+        if self._connections.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Asked, client_address: object) -> None:
+        """Give the place back at the end."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._connections.release()
