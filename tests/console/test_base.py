@@ -19,6 +19,13 @@ PROXIED = Base(public_url="https://intranet.example/front")
         (LOCAL, "http://localhost:28888", "127.0.0.1:28888", False),
         (LOCAL, "null", "127.0.0.1:28888", False),
         (LOCAL, "", "", False),
+        (LOCAL, "http://localhost:28888", "localhost:28888", True),
+        (LOCAL, "http://[::1]:28888", "[::1]:28888", True),
+        (LOCAL, "http://evil.example:28888", "evil.example:28888", False),
+        (LOCAL, "http://192.0.2.1:28888", "192.0.2.1:28888", False),
+        (LOCAL, "http://[", "[", False),
+        (LOCAL, "http://", "", False),
+        (PROXIED, "http://evil.example:28888", "evil.example:28888", False),
         (Base(is_https=True), "https://front:28888", "front:28888", True),
         (Base(is_https=True), "http://front:28888", "front:28888", False),
         (PROXIED, "https://intranet.example", "intranet.example", True),
@@ -27,7 +34,7 @@ PROXIED = Base(public_url="https://intranet.example/front")
     ],
 )
 def test_a_request_is_our_own_by_scheme_host_and_port(base: Base, origin: str, host: str, own: bool) -> None:
-    """Behind a proxy also by the address that people type."""
+    """Behind a proxy also by the address that people type; on loopback by no name that somebody else lets lead here."""
     assert base.is_own(origin, host) is own
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from qianzhi import regulators
+from qianzhi.console.base import is_loopback
 from qianzhi.db import roles
 from qianzhi.db.server import connect, dsn_of_role, pool, translated
 from qianzhi.errors import ConfigurationError, SenderError
@@ -57,14 +57,6 @@ def listener(home: Home, settings: Settings, now: datetime) -> Listener:
             shown = own_identity(home.end(End.GATEWAY).tls, said.tls.names, now=now)
         certificate, key = shown.certificate, shown.key
     return Listener(said.listen, said.port, has_sockets=True, certificate=certificate, key=key)
-
-
-def is_loopback(listen: str) -> bool:
-    """Tell whether only this machine reaches an address."""
-    try:
-        return ip_address(listen).is_loopback
-    except ValueError:
-        return listen == "localhost"
 
 
 def open_console(home: str) -> Application:

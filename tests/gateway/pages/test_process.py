@@ -10,9 +10,10 @@ import psycopg
 import pytest
 from tests.gateway.pages.conftest import Gateway, console
 
+from qianzhi.console.base import is_loopback
 from qianzhi.db.server import dsn_of_role
 from qianzhi.errors import SenderError
-from qianzhi.gateway.console import database_accounts, is_loopback, listener
+from qianzhi.gateway.console import database_accounts, listener
 from qianzhi.gateway.service import parts
 from qianzhi.runtime import clock
 from qianzhi.runtime.home import Home
