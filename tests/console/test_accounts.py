@@ -10,6 +10,7 @@ import pytest
 from psycopg.errors import Error
 
 from qianzhi.console import accounts, passwords, throttle
+from qianzhi.console.entrance import Entered, Entrance, Refused
 from qianzhi.console.roles import Role
 from qianzhi.console.sessions import Limits, Sessions, Who
 from qianzhi.db import migrate
@@ -170,6 +171,22 @@ def test_a_success_clears_its_account_and_buys_no_guesses_at_others(session: Ses
     throttle.clear(session, mine, time.at)
     assert throttle.admit(session, others, time.at) is None
     assert throttle.admit(session, others, time.at) is not None
+
+
+def test_guessing_keeps_nobody_out_where_he_was_before(sessions: Pool, session: Session) -> None:
+    """Who guesses from however many addresses makes an account wait everywhere but where its owner signed in."""
+    accounts.add(session, "li", Role.OPERATOR, PASSWORD, actor="test")
+    entrance = Entrance(sessions, Sessions(sessions, Limits()), {})
+    assert isinstance(entrance.enter("li", PASSWORD, "192.0.2.1"), Entered)
+    for n in range(throttle.ACCOUNT_FREE + 1):
+        assert isinstance(entrance.enter("li", "wrong", f"198.51.100.{n}"), Refused)
+
+    elsewhere = entrance.enter("li", PASSWORD, "203.0.113.1")
+    assert isinstance(elsewhere, Refused)
+    assert elsewhere.until is not None
+    assert isinstance(entrance.enter("li", PASSWORD, "192.0.2.1"), Entered)
+    tries = [entrance.enter("li", "wrong", "192.0.2.1") for _ in range(throttle.ACCOUNT_FREE + 1)]
+    assert [isinstance(each, Refused) and each.until is None for each in tries] == [True] * 5 + [False]
 
 
 def test_neighbours_in_one_ipv6_network_count_as_one() -> None:

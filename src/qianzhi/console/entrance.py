@@ -68,7 +68,8 @@ class Entrance:
         now = clock.now()
         with translated("The sign-in was not judged"), self._pool.connection() as session:
             known = name in self.database_accounts or accounts.exists(session, name)
-            tried = throttle.attempt(name, address, known=known)
+            familiar = known and throttle.is_familiar(session, name, address)
+            tried = throttle.attempt(name, address, known=known, familiar=familiar)
             until = throttle.admit(session, tried, now)
             if until is not None:
                 log.warning("console:entrance:throttled")

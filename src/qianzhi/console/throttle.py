@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
+import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final, cast
 
@@ -17,12 +18,13 @@ FIRST_SECONDS: Final = 2.0
 FAILURES_MAX: Final = 1000  # counted
 FORGOTTEN_AFTER: Final = timedelta(days=1)
 ACCOUNT_FREE: Final = 5
-ACCOUNT_SECONDS_MAX: Final = 60.0  # no longer, or anybody could keep its owner out
+ACCOUNT_SECONDS_MAX: Final = 60.0
 ADDRESS_FREE: Final = 20
 ADDRESS_SECONDS_MAX: Final = 900.0
 UNKNOWN_BUCKETS: Final = 1024  # what all names of nobody share
 ADDRESS_BUCKETS: Final = 65_536  # what all addresses share
 _NETWORK_BITS: Final = 64  # of IPv6: one household or one attacker
+_SECRET: Final = secrets.token_bytes(16)  # of this process: nobody looks for names that share a bucket with another
 _QUERIES = load("qianzhi.console", "throttle.sql")
 
 
@@ -34,10 +36,20 @@ class Attempt:
     address: str
 
 
-def attempt(name: str, address: str, *, known: bool) -> Attempt:
-    """Name the subjects of a try; names of nobody share few, so that the table has a bound."""
+def attempt(name: str, address: str, *, known: bool, familiar: bool = False) -> Attempt:
+    """
+    Name the subjects of a try; names of nobody share few, so that the table has a bound.
+
+    An address that is familiar has tries at the account of its own: others who guess do not keep its owner out.
+    """
+    place = _bucket(_network(address), ADDRESS_BUCKETS)
     account = f"account:{name}" if known else f"unknown:{_bucket(name, UNKNOWN_BUCKETS)}"
-    return Attempt(account, f"address:{_bucket(_network(address), ADDRESS_BUCKETS)}")
+    return Attempt(f"{account}@{place}" if familiar else account, f"address:{place}")
+
+
+def is_familiar(session: Session, name: str, address: str) -> bool:
+    """Tell whether an account was signed in to from an address, as far back as sessions are kept."""
+    return session.execute(_QUERIES.familiar, {"account": name, "address": address}).fetchone() is not None
 
 
 def admit(session: Session, tried: Attempt, now: datetime) -> datetime | None:
@@ -84,4 +96,4 @@ def _network(address: str) -> str:
 
 
 def _bucket(text: str, count: int) -> int:
-    return int.from_bytes(sha256(text.encode()).digest()[:4]) % count
+    return int.from_bytes(hmac.digest(_SECRET, text.encode(), "sha256")[:4]) % count

@@ -1,3 +1,7 @@
+-- name: familiar
+-- Whether an account was signed in to from an address.
+SELECT 1 FROM qianzhi.console_sessions WHERE account = %(account)s AND address = %(address)s LIMIT 1;
+
 -- name: begin
 -- A subject that fails for the first time.
 INSERT INTO qianzhi.console_failures (subject, failures, failed_at, blocked_until)

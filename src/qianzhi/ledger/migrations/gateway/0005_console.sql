@@ -32,6 +32,7 @@ COMMENT ON TABLE qianzhi.console_sessions IS
     'Sessions of the console: the browser holds a token, this table its SHA-256.';
 COMMENT ON COLUMN qianzhi.console_sessions.is_database IS 'Signed in by a role of the database, not by a named account.';
 CREATE INDEX console_sessions_open ON qianzhi.console_sessions (account) WHERE ended_at IS NULL;
+CREATE INDEX console_sessions_familiar ON qianzhi.console_sessions (account, address);
 CREATE INDEX console_sessions_opened ON qianzhi.console_sessions (opened_at);
 
 CREATE TABLE qianzhi.console_failures (
