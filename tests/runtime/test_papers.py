@@ -75,7 +75,25 @@ def test_a_pdf_that_acts_is_refused(action: bytes) -> None:
 def test_a_link_to_a_page_is_no_action() -> None:
     """Word writes such; nothing happens unless a reader wants it."""
     assert papers.examine(made.hidden_pdf(b"<</S/GoTo/D[5 0 R/Fit]>>"), EVERY) == Paper(Kind.PDF, 1)
-    assert papers.examine(made.plain_pdf(b"<</S/URI/URI(a)>>"), EVERY) == Paper(Kind.PDF, 1)
+    link = b"<</Type/Annot/Subtype/Link/Rect[0 0 9 9]/A<</S/URI/URI(a)>>>>"
+    assert papers.examine(made.plain_pdf(b"[3 0 R/Fit]", link), EVERY) == Paper(Kind.PDF, 1)
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        (b"<</S/URI/URI(https://a/)>>",),
+        (b"<</S/GoTo/D[3 0 R/Fit]/Next 5 0 R>>", b"[<</S/GoTo>> <</S/URI/URI(a)>>]"),
+        (b"<</S/GoTo/Next 4 0 R>>",),
+        (b"[3 0 R/Fit]", b"<</Type/Page/AA<</O 6 0 R>>>>", b"<</S/URI/URI(a)>>"),
+    ],
+    ids=["at once", "afterwards", "circle", "when a page is opened"],
+)
+def test_an_address_that_opens_by_itself_is_refused(objects: tuple[bytes, ...]) -> None:
+    """Whoever reviews the file would tell its author so, without a click."""
+    assert code(made.plain_pdf(*objects)) == "P06"
+    if len(objects) == 1:
+        assert code(made.hidden_pdf(objects[0].replace(b"4 0 R", b"3 0 R"))) == "P06"
 
 
 def test_a_pdf_with_a_file_within_is_refused() -> None:

@@ -22,14 +22,19 @@ OBJECTS_MAX: Final = 50_000
 VALUES_MAX: Final = 3_000_000
 """Names, numbers, entries of all objects together."""
 
+FOLLOWED_MAX: Final = 100
+"""Actions that follow one upon the other."""
+
 MERGED_DPI: Final = 150
 
-# What runs, calls, or carries another file within. Links to a page or an address only wait for a reader's click.
+# What runs, calls, or carries another file within. Links to a page or an address only wait for a reader's click,
+# unless they are what happens when the file or a page is opened.
 _ACTIONS: Final = frozenset({
     "/JavaScript", "/Launch", "/SubmitForm", "/ImportData", "/GoToE", "/GoToR", "/Rendition", "/Movie", "/Sound",
     "/RichMediaExecute", "/Trans3D", "/GoTo3DView",
 })  # fmt: skip
 _ACTIVE_KEYS: Final = frozenset({"/JS", "/JavaScript", "/XFA", "/RichMedia", "/RichMediaContent"})
+_AT_ONCE_KEYS: Final = frozenset({"/OpenAction", "/AA"})
 _CARRYING_KEYS: Final = frozenset({"/EmbeddedFiles", "/EmbeddedFile", "/EF", "/AF"})
 _CARRYING_TYPES: Final = frozenset({"/EmbeddedFile", "/FileAttachment"})
 # Found in the bytes themselves, wherever another reader may come upon them. A short name would turn up by chance.
@@ -125,10 +130,39 @@ def _judge(value: dict[Any, Any]) -> None:
     keys = {str(key) for key in dict.keys(value)}
     action = str(dict.get(value, "/S"))
     types = {str(dict.get(value, "/Type")), str(dict.get(value, "/Subtype"))}
-    if action in _ACTIONS or keys & _ACTIVE_KEYS:
+    if action in _ACTIONS or keys & _ACTIVE_KEYS or (keys & _AT_ONCE_KEYS and _calls(value)):
         raise Trouble("active")
     if keys & _CARRYING_KEYS or types & _CARRYING_TYPES:
         raise Trouble("carrying")
+
+
+def _calls(value: dict[Any, Any]) -> bool:
+    """Tell whether what happens at once, or what follows upon it, opens an address."""
+    at_any_time = _met(dict.get(value, "/AA"))
+    waiting = [dict.get(value, "/OpenAction"), *(dict.values(at_any_time) if isinstance(at_any_time, dict) else ())]
+    for _ in range(FOLLOWED_MAX):
+        if not waiting:
+            return False
+        action = _met(waiting.pop())
+        if isinstance(action, list):
+            waiting += [each for each in list.__iter__(action) if "/S" in _entries(each)]
+        elif str(_entries(action).get("/S")) == "/URI":
+            return True
+        else:
+            waiting.append(_entries(action).get("/Next"))
+            waiting = [each for each in waiting if each is not None]
+    return True
+
+
+def _entries(value: Any) -> dict[Any, Any]:  # noqa: ANN401 - whatever a file has there
+    """Return the entries of a dictionary, each as the object that it names; none of anything else."""
+    met = _met(value)
+    return {str(key): _met(each) for key, each in dict.items(met)} if isinstance(met, dict) else {}
+
+
+def _met(value: Any) -> Any:  # noqa: ANN401 - likewise
+    """Return a value, or the object that it names."""
+    return value.get_object() if hasattr(value, "get_object") else value
 
 
 def _page_of(image: bytes) -> bytes:
