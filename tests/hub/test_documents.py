@@ -257,6 +257,8 @@ def test_a_certificate_is_for_one_institution(hub: Hub, client: httpx.Client, ot
     assert record["number"].encode() in page
     marked = page.index(b"qianzhi-certificate:") + 25
     assert read(hub, page[:marked] + bytes([page[marked] ^ 1]) + page[marked + 1 :]) is None
+    assert read(hub, page.replace(CODE.encode(), b"440000000000000099", 1)) is None
+    assert read(hub, page + b" ") is None
     assert read(hub, b"<html>") is None
 
 
@@ -276,11 +278,13 @@ def test_a_page_holds_names_as_text(hub: Hub) -> None:
     """A name with signs of HTML is printed as it is."""
     code = "440000000000000088"
     with connect(hub.dsn, application="test") as session:
-        onboarding.register(session, GUANGDONG, code, "<script>alert(1)</script>", actor="test")
+        name = "<script>alert(1)</script> qianzhi-certificate:QQ==:QQ=="
+        onboarding.register(session, GUANGDONG, code, name, actor="test")
     issued = issue(hub, code)
     page = assembly.blobs(hub.home).get(issued.digest)
     assert b"<script" not in page
     assert b"&lt;script&gt;" in page
+    assert read(hub, page) is not None
 
 
 def test_a_damaged_seal_signs_nothing(tmp_path: Path) -> None:

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 KEY_FILE: Final = "certificate-signing.pem"
 _NUMBER_BYTES: Final = 4
 _CHECKED_BYTES_MAX: Final = 2**20
-_MARKED: Final = re.compile(rb"qianzhi-certificate:([A-Za-z0-9_=-]{1,8192}):([A-Za-z0-9_=-]{1,256})")
+_MARK: Final = b"qianzhi-certificate:"
+_MARKED: Final = re.compile(_MARK + rb"([A-Za-z0-9_=-]{1,8192}):([A-Za-z0-9_=-]{1,256})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +102,10 @@ def issue(
         found = papers.examine(given, (Kind.PDF,))
         if isinstance(found, Objection):
             raise ConfigurationError(found.sentence, remedy=found.advice)
-    record = _record(number, institution, given, now)
+    unmarked = given if given is not None else _page(number, institution, now)
+    record = _record(number, institution, unmarked, now)
     signature = seal.sign(record)
-    content = given if given is not None else _page(number, institution, now, record, signature)
+    content = given if given is not None else _with_marks(unmarked, record, signature)
     suffix = "pdf" if given is not None else "html"
     name = f"{regulator(institution.regulator).name.zh}数据接入证明"
     draft = Draft(PublicationKind.CERTIFICATE, name, f"{name}-{number}.{suffix}", content)
@@ -114,41 +116,50 @@ def issue(
 
 def read(session: Session, content: bytes, seal: Seal) -> dict[str, Any] | None:
     """Return the record of a certificate that this hub issued, or None when it is not one, or was changed."""
-    found = _marked(content) or publications.certified(session, hashlib.sha256(content).digest())
+    whole = publications.certified(session, hashlib.sha256(content).digest())
+    found, unmarked = (whole, None) if whole is not None else _marked(content) or (None, None)
     if found is None or not seal.proves(*found):
         return None
     told: dict[str, Any] = json.loads(found[0])
-    return told
+    is_same = unmarked is None or hashlib.sha256(unmarked).hexdigest() == told["file_sha256"]
+    return told if is_same else None
 
 
-def _marked(content: bytes) -> tuple[bytes, bytes] | None:
-    """Return record and signature that a page made here carries."""
-    marked = _MARKED.search(content[:_CHECKED_BYTES_MAX])
+def _marked(content: bytes) -> tuple[tuple[bytes, bytes], bytes] | None:
+    """Return record and signature that a page made here carries, and the page without them."""
+    at = content[:_CHECKED_BYTES_MAX].rfind(_MARK)  # a name may hold what looks like it; ours come last
+    marked = _MARKED.match(content, at) if at >= 0 else None
+    if marked is None:
+        return None
     try:
-        return (_decoded(marked[1]), _decoded(marked[2])) if marked else None
+        return (_decoded(marked[1]), _decoded(marked[2])), content[: marked.start(1)] + content[marked.end() :]
     except binascii.Error:
         return None
+
+
+def _with_marks(page: bytes, record: bytes, signature: bytes) -> bytes:
+    at = page.rindex(_MARK) + len(_MARK)
+    return page[:at] + b":".join(map(base64.urlsafe_b64encode, (record, signature))) + page[at:]
 
 
 def _decoded(part: bytes) -> bytes:
     return base64.urlsafe_b64decode(part)
 
 
-def _record(number: str, institution: Institution, given: bytes | None, now: datetime) -> bytes:
+def _record(number: str, institution: Institution, unmarked: bytes, now: datetime) -> bytes:
     said = {
         "number": number,
         "regulator": institution.regulator,
         "institution": institution.code,
         "name": institution.name,
         "issued_at": now.isoformat(),
-        "file_sha256": hashlib.sha256(given).hexdigest() if given is not None else None,
+        "file_sha256": hashlib.sha256(unmarked).hexdigest(),
     }
     return json.dumps(said, ensure_ascii=False, sort_keys=True).encode()
 
 
-def _page(number: str, institution: Institution, now: datetime, record: bytes, signature: bytes) -> bytes:
+def _page(number: str, institution: Institution, now: datetime) -> bytes:
     known = regulator(institution.regulator)
-    marks = (base64.urlsafe_b64encode(part).decode() for part in (record, signature))
     page = printing.Page(
         heading=f"{known.name.zh}数据接入证明",
         sentences=(f"{institution.name}已按接口规范（{known.edition}）完成数据接入，特此证明。",),
@@ -160,6 +171,6 @@ def _page(number: str, institution: Institution, now: datetime, record: bytes, s
         ),
         stamp="监管平台",
         day=f"{clock.local(now):%Y年%m月%d日}",
-        small=("校验码（由签发平台验证）：qianzhi-certificate:" + ":".join(marks),),
+        small=(f"校验码（由签发平台验证）：{_MARK.decode()}",),
     )
     return printing.html(page)
