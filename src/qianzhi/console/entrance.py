@@ -68,7 +68,7 @@ class Entrance:
         now = clock.now()
         with translated("The sign-in was not judged"), self._pool.connection() as session:
             known = name in self.database_accounts or accounts.exists(session, name)
-            familiar = known and throttle.is_familiar(session, name, address)
+            familiar = throttle.is_familiar(session, name, address) and known  # asked of nobody too: it takes time
             tried = throttle.attempt(name, address, known=known, familiar=familiar)
             until = throttle.admit(session, tried, now)
             if until is not None:
