@@ -156,6 +156,18 @@ def test_a_relative_path_is_not_followed(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a drive is a full path there")
+@pytest.mark.parametrize(
+    "way", ["../secret.png", r"..\secret.png", "a/../../secret.png", ".. /secret.png", "..../secret.png"]
+)
+def test_a_path_never_leads_out_of_its_folder(way: str, tmp_path: Path) -> None:
+    """Whether the folder is mapped or not: no other picture of this machine is sent as somebody's photo."""
+    (tmp_path / "photos" / "a").mkdir(parents=True)
+    (tmp_path / "secret.png").write_bytes(picture())
+
+    assert why(rf"D:\photos\{way}", PathMap({r"D:\photos": tmp_path / "photos"})) == "a path that leads back"
+    assert why(f"{tmp_path}/photos/{way}") == "a path that leads back"
+
+
 def test_a_windows_path_means_nothing_without_a_map() -> None:
     """Not even the file of that odd name in the current folder."""
     assert why("D:\\photos\\1.png") == "not a full path"

@@ -50,6 +50,11 @@ def _steps(text: str) -> list[str]:
     return text.replace("\\", "/").rstrip("/").split("/")
 
 
+def _leads_back(step: str) -> bool:
+    """Tell whether a step is `..`, also as Windows reads it: with blanks and points behind it."""
+    return step.count(".") > 1 and not step.strip(" .")
+
+
 def _folded(steps: list[str]) -> list[str]:
     return [step.casefold() for step in steps]
 
@@ -95,6 +100,8 @@ def _carried(text: str, blobs: Blobs, paths: PathMap) -> tuple[str | None, str |
 
 def content_of(text: str, paths: PathMap) -> bytes | str:
     """Return the bytes of the image that a record's path means, or why there is none."""
+    if any(map(_leads_back, _steps(text))):
+        return "a path that leads back"  # out of the folder that the hospital named for it
     path = paths.resolve(text)
     if path.drive.startswith("\\\\"):
         return "a path of another machine"  # opening it would make this one call there, with its credentials
