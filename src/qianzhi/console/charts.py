@@ -41,6 +41,7 @@ def bars(
     axes = [{"type": "category", "data": list(categories), **_axis(visit)}, {"type": "value", **_axis(visit)}]
     if lying:
         axes[0]["inverse"] = True
+        axes[0]["axisLabel"]["interval"] = 0  # every name, however many there are
     drawn = [{**_named(visit, each), "type": "bar", "stack": "all", "barMaxWidth": 22} for each in series]
     return _draw(visit, axes if not lying else axes[::-1], drawn, height)
 

@@ -121,7 +121,6 @@ def _draw(each: Input) -> Any:  # noqa: ANN401 - of several components
         drawn = ui.input(title, value=each.value, password=each.kind == "password").props("dense outlined")
         if each.kind not in {"text", "password"}:
             drawn.props["type"] = each.kind
-            drawn.props("stack-label")
         drawn.props["autocomplete"] = each.autocomplete
     drawn.props["maxlength"] = each.characters_max
     if each.hint:

@@ -28,9 +28,17 @@ def notice(what: str, remedy: str = "", *, tone: Tone = "accent", link: str = ""
         ui.icon(_ICONS[tone])
         text(what, "div", "what")
         if remedy:
-            text(remedy, "div", "remedy")
+            _with_commands(remedy)
         if link:
             text(link_title, "a", "go", href=link)
+
+
+def _with_commands(remedy: str) -> None:
+    """Show what to do; what stands between backticks is typed as it is."""
+    with element("div", "remedy"):
+        for at, part in enumerate(remedy.split("`")):
+            if part:
+                text(part, "code" if at % 2 else "span")
 
 
 def problem(error: QianzhiError) -> None:

@@ -158,6 +158,7 @@ class Table:
         for name, options in found.options.items():
             self._offer(name, options)
         self._table.set_visibility(bool(found.total))
+        self._table.classes(**{"add" if found.total <= SIZES[0] else "remove": "few"})
 
     def _fetched(self, session: Session, query: Query) -> Slice:
         found = self._fetch(session, query)
@@ -187,7 +188,9 @@ class Table:
             _dress(self._table, list(self._columns.values()))
             self._table.on("request", self._visit.handler(self._turn))
             if self._opened is not None:
+                self._table.add_slot(f"body-cell-{next(iter(self._columns))}", _OPENS)
                 self._table.on("rowClick", self._visit.handler(self._open), args=[None, ["at"], None])
+                self._table.on("opened", self._visit.handler(self._open), args=[None, ["at"]])
                 self._table.classes("opens")
             self._note = ui.label("").classes("note")
             with element("div") as self._nothing:
@@ -209,7 +212,6 @@ class Table:
             typed.props["maxlength"] = FILTER_CHARACTERS_MAX
             if each.kind == "date":
                 typed.props["type"] = "date"
-                typed.props("stack-label")
             typed.on_value_change(self._visit.handler(changed))
 
     async def _narrow(self, name: str, value: str) -> None:
@@ -294,8 +296,8 @@ def as_text(value: object) -> str:
 
 
 def minute(instant: datetime) -> str:
-    """Return an instant to the minute for a column of kind "instant": the day above the time."""
-    return as_text(instant)[:16].replace(" ", "\n")
+    """Return an instant to the minute for a column of kind "instant": where it is narrow, the day above the time."""
+    return as_text(instant)[:16]
 
 
 def facts(pairs: Mapping[str, object]) -> None:
@@ -328,6 +330,11 @@ _CLASSES: Final[Mapping[str, str]] = {
 _LINK: Final = (
     '<q-td :props="props"><a v-if="props.row[props.col.name + \'_path\']" '
     ":href=\"props.row[props.col.name + '_path']\">{{ props.value }}</a><span v-else>{{ props.value }}</span></q-td>"
+)
+# The first cell of a row that opens is a button, so that a keyboard comes to it.
+_OPENS: Final = (
+    '<q-td :props="props"><button type="button" class="open" @click.stop="$parent.$emit(\'opened\', null, props.row)">'
+    "{{ props.value }}</button></q-td>"
 )
 _CELLS: Final[Mapping[str, str]] = {
     "tag": '<q-td :props="props"><span v-if="props.value" class="tag" :class="props.row[props.col.name + \'_tone\']">'
