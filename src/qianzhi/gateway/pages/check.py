@@ -10,11 +10,12 @@ from qianzhi.console import notices, progress
 from qianzhi.console.layout import element, text
 from qianzhi.console.pages import Page
 from qianzhi.console.roles import WITH_PATIENTS
-from qianzhi.console.tables import Column, Filter, Query, Slice, Table, plain
+from qianzhi.console.tables import Column, Filter, Linked, Query, Slice, Table, plain
 from qianzhi.console.text import _, language, mark, speak
 from qianzhi.db.server import connect
 from qianzhi.gateway import assembly
 from qianzhi.gateway.pages import names
+from qianzhi.gateway.pages.record import address as record_address
 from qianzhi.gateway.views import checkup
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class _Check:
             return
         self._answer.clear()
         with self._answer:
-            await self._tell(done)
+            await self._tell(name, done)
 
     def _judged(self, name: str, told: progress.Progress) -> Checkup:
         chosen = assembly.destination(self._home, self._settings, name)
@@ -81,7 +82,7 @@ class _Check:
         with connect(site.dsn, application="qianzhi check", autocommit=True) as session:
             return checkup.check_now(session, site, chosen, progress=note, language=language().value)
 
-    async def _tell(self, done: Checkup) -> None:
+    async def _tell(self, name: str, done: Checkup) -> None:
         waiting, rejected = sum(each.row_count for each in done.datasets), done.rejected_count
         warned = sum(each.warned_count for each in done.datasets)
         counts = {"waiting": f"{waiting:,}", "rejected": f"{rejected:,}", "warned": f"{warned:,}"}
@@ -90,7 +91,7 @@ class _Check:
         notices.notice(what, remedy, tone="bad" if rejected else "warn" if warned else "good")
         if done.findings:
             plain(self._visit, _dataset_columns(), self._datasets(done))
-            await self._table(done).load()
+            await self._table(name, done).load()
 
     def _datasets(self, done: Checkup) -> list[dict[str, object]]:
         return [
@@ -105,12 +106,12 @@ class _Check:
             if each.row_count
         ]
 
-    def _table(self, done: Checkup) -> Table:
+    def _table(self, destination: str, done: Checkup) -> Table:
         def fetch(_session: Session, query: Query) -> Slice:
             found = [
                 each for each in done.findings if all(each[name] == value for name, value in query.filters.items())
             ]
-            rows = [self._row(each) for each in found[query.offset : query.offset + query.size]]
+            rows = [self._row(destination, each) for each in found[query.offset : query.offset + query.size]]
             note = _("只显示前 {count} 条问题。").format(count=len(done.findings)) if done.is_bounded else ""
             return Slice(rows, len(found), note=note)
 
@@ -120,12 +121,13 @@ class _Check:
         ]
         return Table(self._visit, _finding_columns(), fetch, filters=filters)
 
-    def _row(self, each: dict[str, object]) -> dict[str, object]:
+    def _row(self, destination: str, each: dict[str, object]) -> dict[str, object]:
+        dataset, row_id = str(each["dataset"]), str(each["row_id"])
         return {
             **each,
             "severity": names.severity(str(each["severity"])),
-            "dataset": names.dataset(self._settings, str(each["dataset"])),
-            "row": str(each["row_id"]),
+            "dataset": names.dataset(self._settings, dataset),
+            "row": Linked(row_id, record_address(destination, dataset, int(row_id))),
         }
 
 
@@ -143,7 +145,7 @@ def _finding_columns() -> list[Column]:
     return [
         Column("severity", _("级别"), "tag"),
         Column("dataset", _("数据集")),
-        Column("row", _("记录号"), "number"),
+        Column("row", _("记录号"), "link"),
         Column("field", _("数据元"), "code"),
         Column("value", _("原值"), "value"),
         Column("reason", _("原因"), "long"),

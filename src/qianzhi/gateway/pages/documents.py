@@ -71,7 +71,7 @@ def page(home: Home, settings: Settings) -> Page:
                 text(name, "h2")
             await _Checklist(visit, dossier).show()
 
-    return Page("/documents", mark("文档上传"), show, mark("文档与文件"), "fact_check")
+    return Page("/documents", mark("文档上传"), show, mark("资料与文档"), "fact_check")
 
 
 class _Checklist:

@@ -40,7 +40,7 @@ def page(home: Home, settings: Settings) -> Page:
     async def show(visit: Visit) -> None:
         await _show(visit, home, settings)
 
-    return Page("/evidence", mark("调阅"), show, mark("系统"), "visibility")
+    return Page("/evidence", mark("调阅"), show, mark("资料与文档"), "visibility")
 
 
 async def _show(visit: Visit, home: Home, settings: Settings) -> None:
@@ -59,8 +59,8 @@ async def _show(visit: Visit, home: Home, settings: Settings) -> None:
             {
                 _("对外地址"): assembly.base_url(settings),
                 _("私钥"): _told([each for each in held if each.is_valid(clock.now())]),
-                _("令牌时间窗口"): _("前后 {seconds} 秒").format(seconds=said.window_seconds),
-                _("文件链接有效期"): _("{seconds} 秒").format(seconds=said.link_seconds),
+                _("访问凭证时间窗口"): _("前后 {seconds} 秒").format(seconds=said.window_seconds),
+                _("临时地址有效期"): _("{seconds} 秒").format(seconds=said.link_seconds),
                 _("调阅文件夹"): ", ".join(said.folders) or _("未设置"),
             }
         )

@@ -48,7 +48,7 @@ def page(home: Home, settings: Settings) -> Page:
                 text(name, "h2")
             await _Files(visit, dossier).show()
 
-    return Page("/files", mark("文件管理"), show, mark("文档与文件"), "folder_open")
+    return Page("/files", mark("文件管理"), show, mark("资料与文档"), "folder_open")
 
 
 def _specification(visit: Visit, key: str) -> None:

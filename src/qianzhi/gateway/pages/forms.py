@@ -41,7 +41,7 @@ def page(home: Home, settings: Settings) -> Page:
                 for form in dossier.paperwork.forms:
                     _Card(visit, home, settings, regulator).draw(form)
 
-    return Page("/forms", mark("表单"), show, mark("文档与文件"), "print", WITH_PATIENTS)
+    return Page("/forms", mark("表单"), show, mark("资料与文档"), "print", WITH_PATIENTS)
 
 
 class _Card:

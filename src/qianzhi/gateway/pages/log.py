@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from qianzhi.console.pages import Page
 from qianzhi.console.tables import Column, Filter, Query, Slice, Table, Tagged, as_text
 from qianzhi.console.text import _, mark
+from qianzhi.gateway.pages.services import part
 from qianzhi.gateway.views import journal
 from qianzhi.gateway.views.journal import Wanted
 from qianzhi.runtime import clock
@@ -46,7 +47,7 @@ def page(home: Home, _settings: Settings) -> Page:
 
         levels = {key: _(word) for key, (word, _tone) in _LEVELS.items() if key not in {"debug", "critical"}}
         filters = [
-            Filter("part", _("部件"), {name: name for name in journal.parts(folder)}),
+            Filter("part", _("部件"), {name: part(name) for name in journal.parts(folder)}),
             Filter("level", _("最低级别"), levels),
             Filter("on", _("日期"), kind="date"),
             Filter("text", _("包含")),
@@ -81,7 +82,7 @@ def _columns() -> list[Column]:
     return [
         Column("at", _("时间")),
         Column("level", _("级别"), "tag"),
-        Column("part", _("部件"), "code"),
+        Column("part", _("部件")),
         Column("event", _("事件"), "code"),
         Column("detail", _("说明"), "long"),
     ]
@@ -93,7 +94,7 @@ def _row(line: Line) -> dict[str, object]:
     return {
         "at": as_text(line.at),
         "level": Tagged(_(word), tone),
-        "part": line.part,
+        "part": part(line.part),
         "event": line.event,
         "detail": said[:DETAIL_CHARACTERS_MAX],
     }

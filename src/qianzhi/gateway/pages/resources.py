@@ -59,7 +59,7 @@ def page(home: Home, settings: Settings) -> Page:
         kept = await visit.work(_registry, home, settings, visit.query.get("destination", ""))
         await _Resources(visit, kept).show()
 
-    return Page(PATH, mark("机构与人员"), show, mark("资料"), "badge", WITH_PATIENTS, shows_patients=True)
+    return Page(PATH, mark("机构与人员"), show, mark("资料与文档"), "badge", WITH_PATIENTS, shows_patients=True)
 
 
 def _registry(home: Home, settings: Settings, wanted: str) -> Registry:

@@ -51,7 +51,7 @@ def page(home: Home, settings: Settings) -> Page:
     async def show(visit: Visit) -> None:
         await _Results(visit, home, settings).show()
 
-    return Page("/results", mark("官方处理结果"), show, mark("官方前置机"), "fact_check", WITH_PATIENTS)
+    return Page("/results", mark("官方处理结果"), show, mark("上报"), "fact_check", WITH_PATIENTS)
 
 
 class _Results:
@@ -79,7 +79,7 @@ class _Results:
         with element("div", "form"):
             self._machine = ui.select(names, value=next(iter(names)), label=_("官方前置机"))
             self._dataset = ui.select(self._titles(), value="", label=_("文件未注明时的数据集"))
-            self._told_at = ui.input(_("文件未注明时的导出时间")).props("stack-label")
+            self._told_at = ui.input(_("文件未注明时的导出时间"))
             self._told_at.props["type"] = "datetime-local"
             for drawn in (self._machine, self._dataset, self._told_at):
                 drawn.props("dense outlined")

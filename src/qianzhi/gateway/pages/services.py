@@ -37,6 +37,7 @@ TITLES: Final = {
     "health": mark("健康检查"),
     "console": mark("控制台"),
     "evidence": mark("调阅服务"),
+    "command": mark("命令行"),  # writes into the log, and runs for as long as it takes
 }
 PHASES: Final[dict[Phase, tuple[str, Tone]]] = {
     Phase.UP: (mark("运行中"), "good"),
@@ -55,6 +56,11 @@ def page(home: Home, _settings: Settings) -> Page:
     return Page("/services", mark("服务"), show, mark("系统"), "settings_power", ADMINISTRATORS)
 
 
+def part(name: str) -> str:
+    """Return what people call a part."""
+    return _(TITLES[name]) if name in TITLES else name
+
+
 class _Services:
     def __init__(self, visit: Visit, home: Home) -> None:
         self._visit, self._home = visit, home
@@ -64,7 +70,7 @@ class _Services:
         columns = [
             Column("title", _("部件")),
             Column("state", _("状态"), "tag"),
-            Column("changed", _("自")),
+            Column("changed", _("状态时间")),
             Column("failures", _("连续失败"), "number"),
             Column("pid", _("进程号"), "code"),
             Column("last", _("上次结束"), "code"),
@@ -89,7 +95,7 @@ class _Services:
         rows = [
             {
                 "name": each.name,
-                "title": _(TITLES[each.name]) if each.name in TITLES else each.name,
+                "title": part(each.name),
                 "state": Tagged(_(PHASES[each.phase][0]), PHASES[each.phase][1]),
                 "changed": as_text(each.changed_at),
                 "failures": each.failures,

@@ -14,7 +14,7 @@ from qianzhi.console.pages import Page
 from qianzhi.console.tables import Column, Linked, plain
 from qianzhi.console.text import _, mark
 from qianzhi.gateway import assembly
-from qianzhi.gateway.pages import failed, held, names
+from qianzhi.gateway.pages import failed, held, names, reminding
 from qianzhi.gateway.views.today import today
 from qianzhi.runtime import clock
 
@@ -65,6 +65,7 @@ class _Today:
             notices.empty(_("还没有上报目标。"), _("请先运行 qianzhi gateway init。"))
             return
         self._remind(seen)
+        await reminding.banner(self._visit, self._settings)
         self._figures(seen)
         with element("div", "halves"):
             self._days(seen)

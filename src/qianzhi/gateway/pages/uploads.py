@@ -33,6 +33,8 @@ def page(_home: Home, settings: Settings) -> Page:
     """Return the page of days."""
 
     async def show(visit: Visit) -> None:
+        order = {name: at for at, name in enumerate(names.datasets(settings))}
+
         def fetch(session: Session, query: Query) -> Slice:
             today = clock.local_now().date()
             found = uploads.days(
@@ -41,6 +43,7 @@ def page(_home: Home, settings: Settings) -> Page:
                 until_on=_day(query.filters, "until_on") or today,
                 dataset=query.filters.get("dataset"),
             )
+            found.sort(key=lambda each: (-each.on.toordinal(), each.destination, order.get(each.dataset, len(order))))
             rows = [_day_row(settings, each) for each in found[query.offset : query.offset + query.size]]
             return Slice(rows, len(found))
 
