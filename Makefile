@@ -39,7 +39,7 @@ test: setup browser  ## Run the whole suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not bench"
 
 screenshots: setup browser  ## Renew the pictures of the console in docs/images
-	QIANZHI_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/gateway/pages/test_pages.py -k both_languages
+	QIANZHI_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/gateway/pages/test_pictures.py tests/gateway/pages/test_results.py
 
 lint: setup  ## Check style, types and borders
 	$(BIN)/ruff check .

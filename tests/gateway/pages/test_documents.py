@@ -42,7 +42,6 @@ pytestmark = pytest.mark.browser
 
 PASSWORD = "Right-1-password"  # noqa: S105 - of accounts that exist for the tests
 START_SECONDS_MAX = 40.0
-SHOTS = Path(folder) if (folder := os.environ.get("QIANZHI_SHOTS")) else None
 NOTICE = "年度信息系统安全等级保护任务告知书（回执）及备案证明"
 
 
@@ -112,12 +111,6 @@ def guest(browser: Browser, site: Site) -> Iterator[Visitor]:
         yield opened
 
 
-def shoot(guest: Visitor, name: str) -> None:
-    """Keep a picture where somebody wants one."""
-    if SHOTS is not None:
-        guest.shoot(SHOTS, name)
-
-
 def file(name: str, content: bytes, kind: str = "application/pdf") -> FilePayload:
     """Return a file of the visitor's machine."""
     return {"name": name, "mimeType": kind, "buffer": content}
@@ -161,7 +154,6 @@ def test_a_document_goes_its_way(site: Site, guest: Visitor) -> None:
     guest.page.wait_for_selector(f"td:has-text('{NOTICE}')")
     assert guest.page.locator("tbody tr").count() == 16
     assert guest.page.locator("td .tag:has-text('缺少')").count() == 16
-    shoot(guest, "documents-missing")
     bring(guest, NOTICE, file("回执.jpg", made.image("JPEG", 300), "image/jpeg"), file("备案.pdf", made.pdf()))
     guest.page.wait_for_selector("td .tag:has-text('已提交，待审核')")
 
@@ -169,7 +161,6 @@ def test_a_document_goes_its_way(site: Site, guest: Visitor) -> None:
     guest.page.click("text=立即提交并查询")
     guest.page.wait_for_selector(".notice.bad:has-text('缺少<b>备案证明</b>')")
     guest.page.wait_for_selector("td .tag.bad:has-text('已退回')")
-    shoot(guest, "documents-returned")
     assert not guest.is_overflowing()
 
     bring(guest, NOTICE, file("等保.pdf", made.pdf(3)))
@@ -179,7 +170,6 @@ def test_a_document_goes_its_way(site: Site, guest: Visitor) -> None:
     guest.page.wait_for_selector("td .tag.good:has-text('审核通过')")
     guest.page.click(f"td:has-text('{NOTICE}')")
     guest.page.wait_for_selector("text=历次版本")
-    shoot(guest, "documents-version")
     with guest.page.expect_download() as waited:
         guest.page.click(".dialog button:has-text('等保.pdf')")
     assert saved(waited.value) == made.pdf(3)
@@ -189,7 +179,6 @@ def test_a_document_goes_its_way(site: Site, guest: Visitor) -> None:
     bring(guest, NOTICE, file("旧.pdf", made.pdf(4)), dated_on=last_year)
     guest.page.wait_for_selector(".notice.warn:has-text('天后到期')")
     guest.page.wait_for_selector(f"td .tag.bad:has-text('{expiry_of(last_year)}')")
-    shoot(guest, "documents-expiring")
 
 
 def test_a_malicious_file_is_refused_with_what_to_do(guest: Visitor) -> None:
@@ -197,7 +186,6 @@ def test_a_malicious_file_is_refused_with_what_to_do(guest: Visitor) -> None:
     guest.sign_in("operator", PASSWORD, "/documents")
     bring(guest, "停电应急预案", file("预案.pdf", made.hidden_pdf(b"<</S/Launch/F(a.exe)>>")))
     guest.page.wait_for_selector(".dialog .notice.bad:has-text('P06')")
-    shoot(guest, "documents-refused")
     guest.page.keyboard.press("Escape")
     row = guest.page.locator("tr:has-text('停电应急预案')")
     assert "缺少" in row.inner_text()
@@ -229,7 +217,6 @@ def test_files_come_from_the_hub(site: Site, guest: Visitor) -> None:
     assert workbooks.read(saved(waited.value))[0].name == "说明"
     guest.page.click("text=查询新文件")
     guest.page.wait_for_selector("td .tag:has-text('接入证明')")
-    shoot(guest, "files")
     with guest.page.expect_download() as waited:
         guest.page.click("td:has-text('点击下载')")
     assert b"qianzhi-certificate:" in saved(waited.value)
@@ -243,7 +230,6 @@ def test_a_form_is_made(guest: Visitor) -> None:
     guest.page.wait_for_selector("text=前置机情况说明")
     card = guest.page.locator("section.card").first
     card.locator("label:has-text('实体医院名称') input").fill("演示<医院>")
-    shoot(guest, "forms")
     with guest.page.expect_download() as waited:
         card.locator("text=生成表单").click()
     page = saved(waited.value).decode()
@@ -257,9 +243,7 @@ def test_the_pages_speak_english_too(guest: Visitor) -> None:
     guest.sign_in("administrator", PASSWORD, "/documents")
     guest.page.wait_for_selector("td:has-text('Network diagram of the internet hospital')")
     assert "Yearly protection-level notice" in guest.text()
-    shoot(guest, "documents-en")
     for path, word in (("/files", "Interface specification"), ("/forms", "Make the form")):
         guest.go(path)
         guest.page.wait_for_selector(f"text={word}")
-        shoot(guest, f"{path[1:]}-en")
         assert not guest.is_overflowing()

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -127,9 +126,7 @@ def guest(browser: Browser, base: str) -> Iterator[Visitor]:
         ("en", ("Evidence", "Public address", "video of the doctor's side", "served", "not proven", "the old one")),
     ],
 )
-def test_terms_files_and_questions_are_shown(
-    guest: Visitor, home: Home, tmp_path: Path, language: str, words: tuple[str, ...]
-) -> None:
+def test_terms_files_and_questions_are_shown(guest: Visitor, home: Home, language: str, words: tuple[str, ...]) -> None:
     """In both languages; neither the key nor the number of a record stands on the page."""
     guest.speak(language)
     guest.sign_in("viewer", PASSWORD, "/evidence")
@@ -144,4 +141,3 @@ def test_terms_files_and_questions_are_shown(
     held = keys.read_keys(evidence_assembly.keys_file(home, "guangdong"))
     assert not any(each.key in guest.page.content() for each in held)
     assert not guest.is_overflowing()
-    guest.shoot(Path(os.environ.get("QIANZHI_PICTURES", tmp_path)), f"evidence-{language}")

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import openpyxl
 import pytest
-from PIL import Image
 from tests.browser import Visitor
 from tests.faults import rows
 from tests.gateway.pages.conftest import PASSWORD, Gateway
 from tests.gateway.views.site import CORRECTED
 
+from qianzhi.gateway import reminder
+from qianzhi.runtime import clock
+
 pytestmark = pytest.mark.browser
 
 PAGES = {
-    "/": ("today", "今日概览", "Today"),
-    "/failed": ("failed", "失败记录", "Failed records"),
-    "/held": ("held", "待补记录", "Held records"),
-    "/check": ("check", "立即校验", "Check now"),
-    "/uploads": ("uploads", "上传日志", "Upload log"),
-    "/batches": ("batches", "批次", "Batches"),
-    "/log": ("log", "服务日志", "Service log"),
-    "/accounts": ("accounts", "账号管理", "Accounts"),
-    "/password": ("password", "修改密码", "Change password"),
+    "/": ("今日概览", "Today"),
+    "/failed": ("失败记录", "Failed records"),
+    "/held": ("待补记录", "Held records"),
+    "/check": ("立即校验", "Check now"),
+    "/uploads": ("上传日志", "Upload log"),
+    "/batches": ("批次", "Batches"),
+    "/log": ("服务日志", "Service log"),
+    "/accounts": ("账号管理", "Accounts"),
+    "/password": ("修改密码", "Change password"),
 }
 HOSTILE = '=HYPERLINK("x")<script>window.hurt=1</script>'
-PICTURED = {"today", "failed", "record", "check"}
-COLOURS = 255
 ACTORS = "SELECT DISTINCT actor, event, subject FROM qianzhi.audit WHERE event LIKE 'console:page:%'"
 
 
@@ -39,43 +38,18 @@ def corrected(gateway: Gateway) -> str:
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-def test_every_page_stands_in_both_languages(
-    guest: Visitor, gateway: Gateway, pictures: Path | None, language: str
-) -> None:
+def test_every_page_stands_in_both_languages(guest: Visitor, gateway: Gateway, language: str) -> None:
     """Each has its heading, is no wider than the window, fails in nothing, and asks nobody else for anything."""
-    if pictures is not None:
-        spread(gateway)
     guest.speak(language)
     guest.sign_in("administrator", PASSWORD)
-    named = {**PAGES, corrected(gateway): ("record", "记录历史", "History of a record")}
-    for path, (name, chinese, english) in named.items():
+    named = {**PAGES, corrected(gateway): ("记录历史", "History of a record")}
+    for path, (chinese, english) in named.items():
         guest.go(path)
         assert guest.page.inner_text("h1") == (chinese if language == "zh" else english)
         if path == "/check":
             guest.page.click(".main .q-btn")
             guest.page.wait_for_selector(".answer .notice")
         assert not guest.is_overflowing(), path
-        if pictures is not None and name in PICTURED:
-            shoot(guest, pictures, f"console-{name}-{language}")
-
-
-def spread(gateway: Gateway) -> None:
-    """Let half of what was played in a second have happened in the month before: a picture of one day says little."""
-    gateway.ask(
-        """WITH placed AS (SELECT batch_id, row_number() OVER (ORDER BY batch_id) AS n FROM qianzhi.batches)
-        UPDATE qianzhi.batches SET sealed_at = sealed_at - n % 30 * interval '1 day',
-            settled_at = settled_at - n % 30 * interval '1 day'
-        FROM placed WHERE placed.batch_id = batches.batch_id AND n % 2 = 1 AND sealed_at > now() - interval '1 hour'"""
-    )
-
-
-def shoot(guest: Visitor, folder: Path, name: str) -> None:
-    """Keep a picture that is small: few colours are enough for text."""
-    guest.shoot(folder, name)
-    file = folder / f"{name}.png"
-    with Image.open(file) as picture:
-        small = picture.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    small.save(file, optimize=True)
 
 
 def test_today_tells_what_the_ledger_holds(operator: Visitor, gateway: Gateway) -> None:
@@ -97,6 +71,18 @@ def test_today_tells_what_the_ledger_holds(operator: Visitor, gateway: Gateway) 
     operator.page.wait_for_url("**/failed?state=open&severity=error")
     operator.page.wait_for_selector("td .tag")
     assert set(operator.page.locator("td .tag").all_inner_texts()) == {"错误"}
+
+
+def test_today_tells_what_the_check_ahead_of_the_cut_off_found(operator: Visitor, gateway: Gateway) -> None:
+    """How many of the rows that wait would be refused tonight; it leads to the check that says why."""
+    gateway.site.stage({"contacts": rows.contacts(["提醒的科室"], FZRXM=None)})
+    now = clock.local_now()
+    found = reminder.check(gateway.site.workplace, gateway.site.destination, [now.time()], local_now=now)
+    assert found is not None
+    operator.go("/")
+    assert f"{found.error_count:,} 条待传记录有错误" in operator.text()
+    operator.page.click(".notice a:has-text('立即校验')")
+    operator.page.wait_for_url("**/check")
 
 
 def test_failed_records_are_filtered_and_exported_without_formulas(operator: Visitor, gateway: Gateway) -> None:
@@ -220,6 +206,14 @@ def test_a_viewer_sees_figures_and_no_patient(guest: Visitor) -> None:
     for path in ("/failed", "/held", "/check", "/accounts"):
         guest.page.goto(guest.base + path)
         guest.page.wait_for_selector("text=您的角色不能查看此页面。")
+
+
+def test_a_row_opens_by_the_keyboard(guest: Visitor) -> None:
+    """Its first cell is a button, which Tab reaches and Enter presses."""
+    guest.sign_in("administrator", PASSWORD, "/accounts")
+    guest.page.focus("tr:has-text('operator') button.open")
+    guest.page.keyboard.press("Enter")
+    guest.page.wait_for_selector(".q-dialog button:has-text('停用')")
 
 
 def test_an_administrator_opens_and_closes_accounts(guest: Visitor, gateway: Gateway) -> None:

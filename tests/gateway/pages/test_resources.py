@@ -34,7 +34,6 @@ PASSWORD = "Right-1-password"  # noqa: S105 - of an account that exists for the 
 START_SECONDS_MAX = 30.0
 HOSTILE = "<img src=x onerror=hurt=1>=1+1"
 DEPARTMENT = "科室字典表"
-SHOTS_VARIABLE = "QIANZHI_SCREENSHOTS"
 
 
 @pytest.fixture(scope="module")
@@ -78,12 +77,6 @@ def guest(browser: Browser, base: str) -> Iterator[Visitor]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where pictures of the page are put: where somebody wants to look at them, else away."""
-    return Path(os.environ.get(SHOTS_VARIABLE) or tmp_path_factory.mktemp("shots"))
-
-
 def test_a_department_is_typed_corrected_and_revoked(guest: Visitor, kept: Registry) -> None:
     """What is wrong stands at its field; what is right becomes a row; markup stays text."""
     page = guest.page
@@ -118,9 +111,7 @@ def test_a_department_is_typed_corrected_and_revoked(guest: Visitor, kept: Regis
     assert audited == [("console:operator", "department")] * 3
 
 
-def test_a_colleague_gets_a_photo(
-    guest: Visitor, kept: Registry, samples: dict[str, Any], tmp_path: Path, shots: Path
-) -> None:
+def test_a_colleague_gets_a_photo(guest: Visitor, kept: Registry, samples: dict[str, Any], tmp_path: Path) -> None:
     """It is shown before it is saved; warnings are shown once and then saved over."""
     page, photo, script = guest.page, tmp_path / "照片.jpg", tmp_path / "script.jpg"
     photo.write_bytes(drawn(size=(600, 840)))
@@ -136,7 +127,6 @@ def test_a_colleague_gets_a_photo(
     page.locator("[data-field=GRZPCFDZ] input[type=file]").set_input_files(photo)
     page.locator(".portrait img").wait_for()
     page.locator(".portrait img").scroll_into_view_if_needed()
-    guest.shoot(shots, "resources-staff-zh")
     save(page)
     page.get_by_text("以上是提醒").wait_for()
     save(page)
@@ -149,9 +139,7 @@ def test_a_colleague_gets_a_photo(
     assert page.evaluate("window.hurt") is None
 
 
-def test_a_workbook_is_downloaded_previewed_and_saved(
-    guest: Visitor, kept: Registry, tmp_path: Path, shots: Path
-) -> None:
+def test_a_workbook_is_downloaded_previewed_and_saved(guest: Visitor, kept: Registry, tmp_path: Path) -> None:
     """Findings by cell first; corrected, it is saved; the list shows it."""
     page, file = guest.page, tmp_path / "departments.xlsx"
     guest.go("/resources?dataset=department")
@@ -165,7 +153,6 @@ def test_a_workbook_is_downloaded_previewed_and_saved(
     looked(page, file)
     page.get_by_text("个错误，尚不能保存").wait_for()
     page.get_by_text("单元格含有公式").wait_for()
-    guest.shoot(shots, "resources-preview-zh")
     assert page.get_by_role("button", name="保存").last.is_disabled()
     file.write_bytes(books.put(empty, DEPARTMENT, good))
     looked(page, file)
@@ -175,7 +162,7 @@ def test_a_workbook_is_downloaded_previewed_and_saved(
     assert "W02" in [record.values["KSBM"] for record in kept.records("department")]
 
 
-def test_the_page_speaks_english_and_fits(guest: Visitor, shots: Path) -> None:
+def test_the_page_speaks_english_and_fits(guest: Visitor) -> None:
     """Titles, states, buttons and hints; names of fields stay as the regulator has them."""
     guest.speak("en")
     guest.go("/resources?dataset=department")
@@ -183,10 +170,8 @@ def test_the_page_speaks_english_and_fits(guest: Visitor, shots: Path) -> None:
     for text in ("Institution and staff", "Department", "Waiting for upload", "Add", "Template", "Find"):
         assert text in said
     assert not guest.is_overflowing()
-    guest.shoot(shots, "resources-en")
     guest.page.get_by_role("button", name="Add").click()
     guest.page.get_by_text("at most 10 characters").wait_for()
-    guest.shoot(shots, "resources-department-en")
 
 
 def test_who_sees_no_records_sees_none_of_these(browser: Browser, base: str) -> None:

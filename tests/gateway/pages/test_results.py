@@ -19,6 +19,7 @@ from tests.browser import Visitor, chromium, visitor
 from tests.faults import rows
 from tests.gateway.conftest import REGULATOR
 from tests.gateway.official.machine import Official, make_tables, sign_in
+from tests.gateway.pages.pictures import shoot
 
 from qianzhi.console import accounts
 from qianzhi.console.roles import Role
@@ -137,7 +138,7 @@ def export(*lines: str) -> FilePayload:
     return FilePayload(name="results.csv", mimeType="text/csv", buffer=text.encode("gbk"))
 
 
-def test_results_are_looked_at_before_they_are_imported(desk: Desk, guest: Visitor, tmp_path: Path) -> None:
+def test_results_are_looked_at_before_they_are_imported(desk: Desk, guest: Visitor, pictures: Path | None) -> None:
     """The dialog tells what would be settled and which lines settle nothing; agreeing settles it, and is audited."""
     at = f"{clock.local_now() + timedelta(seconds=1):%Y-%m-%d %H:%M:%S}"
     guest.page.wait_for_selector("td:has-text('行政管理科室通讯表')")
@@ -145,13 +146,13 @@ def test_results_are_looked_at_before_they_are_imported(desk: Desk, guest: Visit
     guest.page.set_input_files("input[type=file]", content)
     guest.page.wait_for_selector(".q-dialog >> text=将标为已接收")
     assert "第 4 行: 在该时间之前没有送达过这条记录" in guest.page.inner_text(".q-dialog:has-text('将标为已接收')")
-    guest.shoot(tmp_path, "results-dialog")
     assert accepted(desk) == [None, None]
     guest.page.click("text=导入这些结果")
     guest.page.wait_for_selector("text=已导入：接收 1 条，未接收 1 条。")
     assert accepted(desk) == [True, False]
     assert not guest.is_overflowing()
-    guest.shoot(tmp_path, "results")
+    if pictures is not None:
+        shoot(guest, pictures, "results", "zh")
     with psycopg.connect(desk.dsn) as session:
         (entry,) = session.execute("SELECT actor, subject, detail FROM qianzhi.audit WHERE event LIKE '%imported'")
     assert (entry[0].endswith("operator"), entry[1], entry[2]["accepted"]) == (True, "official", 1)
@@ -164,12 +165,13 @@ def test_a_file_that_is_no_export_is_refused_in_words(guest: Visitor) -> None:
     guest.page.wait_for_selector("text=文件中没有能识别记录和处理结果的表头。")
 
 
-def test_the_page_speaks_english_too(guest: Visitor, tmp_path: Path) -> None:
+def test_the_page_speaks_english_too(guest: Visitor, pictures: Path | None) -> None:
     """Headings and remarks; datasets keep the regulator's names."""
     guest.speak("en")
     guest.go("/results")
     guest.page.wait_for_selector("th:has-text('Delivered, no result yet')")
-    guest.shoot(tmp_path, "results-en")
+    if pictures is not None:
+        shoot(guest, pictures, "results", "en")
 
 
 def accepted(desk: Desk) -> list[bool | None]:
