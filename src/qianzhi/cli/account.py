@@ -90,7 +90,7 @@ def password(name: NameArgument, home: HomeOption = None, *, ask: AskOption = Fa
         wanted = _password(asked=ask)
         accounts.set_password(session, name, wanted, actor=ACTOR)
         session.commit()
-    typer.echo(f"The account {name} has another password{_told(wanted, asked=ask)}")
+    typer.echo(f"The account {name} has another password{'.' if ask else f': {wanted}'}")
 
 
 def _set_enabled(name: str, home: object, *, enabled: bool) -> None:

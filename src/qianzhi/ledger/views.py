@@ -28,7 +28,7 @@ STATES: Final[Mapping[str, str]] = {
     "waiting": "待上传",
     "under_way": "上传中",
     "held": "待补",
-    "delivered": "已投递",
+    "delivered": "已送达",
     "accepted": "已接收",
     "rejected": "已拒绝",
     "superseded": "被替代",

@@ -55,7 +55,7 @@ def role(name: str, open_functions: str, deviations: str = "", powers: str = "")
         title,
         Text("可以创建大对象，从而占满数据库磁盘。", "It may make large objects, and so fill the database's disk."),
         Text(
-            f"重新运行 `qianzhi gateway init`；仍未解决时，请超级用户在网关数据库中执行：{statement}",
+            f"重新运行 `qianzhi gateway init`；仍未解决时，请超级用户在前置机数据库中执行：{statement}",
             "Repeat `qianzhi gateway init`; where that does not help, let a superuser run in the gateway's database: "
             + statement,
         ),

@@ -77,7 +77,7 @@ def password(role: str, set_at: datetime | None, *, now: datetime) -> Diagnosis:
         title,
         Text(f"已使用 {days} 天。", f"It is {days} days old."),
         Text(
-            "更换它并通知各系统厂商：见“运行网关”一文。",
+            "更换它并通知各系统厂商：见“运行前置机”一文。",
             "Change it and tell the vendors: see the page about running a gateway.",
         ),
     )

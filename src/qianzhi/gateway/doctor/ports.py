@@ -95,7 +95,7 @@ def _ours(wanted: Wanted, taker: Taker | None, facts: Ports) -> Diagnosis:
     if taker is None and not wanted.is_up:
         return note(
             name,
-            Text(f"{wanted.by.zh}的端口 {wanted.port} 空闲：网关没有运行。", f"Free: {wanted.by.en} does not run."),
+            Text(f"{wanted.by.zh}的端口 {wanted.port} 空闲：前置机没有运行。", f"Free: {wanted.by.en} does not run."),
             Text("运行 `qianzhi gateway run`，或启动其服务。", "Run `qianzhi gateway run`, or start its service."),
         )
     if taker is None:
@@ -105,7 +105,7 @@ def _ours(wanted: Wanted, taker: Taker | None, facts: Ports) -> Diagnosis:
             Text("查看 gateway/log 下的日志，然后重启该部件。", "Look into gateway/log, then restart that part."),
         )
     if taker.pid in facts.own:
-        return well(name, f"由本网关的{wanted.by.zh}使用。", f"{_begun(wanted.by.en)} of this gateway has it.")
+        return well(name, f"由本前置机的{wanted.by.zh}使用。", f"{_begun(wanted.by.en)} of this gateway has it.")
     if wanted.is_up and taker.pid is None:
         return well(name, f"有程序监听，应为{wanted.by.zh}。", f"Something listens; it should be {wanted.by.en}.")
     return ill(
@@ -126,7 +126,7 @@ def _theirs(wanted: Wanted, taker: Taker | None, facts: Ports) -> Diagnosis:
     if taker is None:
         return well(name, f"空闲，可供{wanted.by.zh}使用。", f"Free for {wanted.by.en}.")
     if taker.pid is not None and taker.pid in facts.own:
-        return well(name, "由本网关使用。", "This gateway has it.")
+        return well(name, "由本前置机使用。", "This gateway has it.")
     return note(
         name,
         Text(f"已被占用：{taker.shown}。", f"Taken: {taker.shown}."),

@@ -66,7 +66,7 @@ def ahead(
             f"There are newer rows than the ledger here knows of, by their IDs: {listed}.",
         ),
         Text(
-            "若由其他系统写入，无需处理。若本机刚从较早的备份恢复，先停用该目的地，按“恢复”一文核对，否则会重复写入。",
+            "若由其他系统写入，无需处理。若本机刚从较早的备份恢复，先停用该上报目标，按“恢复”一文核对，否则会重复写入。",
             "Where other systems insert there, all is well. After the restore of an older backup switch the "
             "destination off first and look at the page about restoring: rows would be inserted twice.",
         ),

@@ -24,7 +24,7 @@ _STATES: Final[Mapping[str, tuple[str, Tone]]] = {
     "waiting": (mark("待上传"), "plain"),
     "under_way": (mark("上传中"), "accent"),
     "held": (mark("待补"), "warn"),
-    "delivered": (mark("已投递"), "accent"),
+    "delivered": (mark("已送达"), "accent"),
     "accepted": (mark("已接收"), "good"),
     "rejected": (mark("已拒绝"), "bad"),
     "superseded": (mark("被替代"), "plain"),
@@ -41,7 +41,7 @@ _BATCH_STATES: Final[Mapping[str, tuple[str, Tone]]] = {
     "settled": (mark("已结算"), "good"),
     "split": (mark("已拆分"), "plain"),
     "refused": (mark("被拒收"), "bad"),
-    "delivered": (mark("已投递"), "accent"),
+    "delivered": (mark("已送达"), "accent"),
 }
 _CYCLES: Final[Mapping[str, str]] = {
     "nightly": mark("夜间"),

@@ -102,7 +102,7 @@ class _Today:
             _figure(_("今日接收"), total["accepted"], "good" if total["accepted"] else "plain")
             _figure(_("今日失败"), total["failed"], "bad" if total["failed"] else "plain")
             if delivered := sum(each.delivered for each in seen.datasets):
-                _figure(_("已投递"), delivered, "accent", _("等待官方结果"))
+                _figure(_("已送达"), delivered, "accent", _("等待官方结果"))
             _figure(_("当前待补"), held_count, "warn" if held_count else "plain")
             for due in seen.due:
                 _time_left(due, several=len(seen.due) > 1)
@@ -118,7 +118,7 @@ class _Today:
                 Series(_("失败"), [day["failed"] for day in days.values()], "bad"),
             ]
             if any(day["delivered"] for day in days.values()):
-                series.append(Series(_("已投递"), [day["delivered"] for day in days.values()], "accent"))
+                series.append(Series(_("已送达"), [day["delivered"] for day in days.values()], "accent"))
             charts.bars(self._visit, list(days), series)
 
     def _datasets(self, seen: Today) -> None:
@@ -146,7 +146,7 @@ class _Today:
             Column("failed", _("今日失败"), "number"),
             Column("waiting", _("等待上传"), "number"),
             Column("under_way", _("上传中"), "number"),
-            *([Column("delivered", _("已投递"), "number")] if any(each.delivered for each in seen.datasets) else []),
+            *([Column("delivered", _("已送达"), "number")] if any(each.delivered for each in seen.datasets) else []),
             Column("held", _("待补"), "count"),
             Column("open_errors", _("未解决错误"), "count"),
         ]

@@ -93,7 +93,7 @@ def _day_columns() -> list[Column]:
         Column("accepted", _("接收"), "number"),
         Column("failed", _("失败"), "number"),
         Column("under_way", _("未回执"), "number"),
-        Column("delivered", _("已投递"), "number"),
+        Column("delivered", _("已送达"), "number"),
         Column("share", _("接收率"), "tag"),
         Column("size", _("大小"), "number"),
     ]
@@ -147,7 +147,7 @@ def _batch_row(settings: Settings, each: Upload) -> dict[str, object]:
         "failed": each.failed,
         "size": _size(each.byte_count),
         "attempts": len(each.attempts),
-        "last": _("回执") if last == "receipt" else _("已投递") if last == "delivered" else last,
+        "last": _("回执") if last == "receipt" else _("已送达") if last == "delivered" else last,
         "took": f"{each.took_seconds:.1f}",
     }
 
