@@ -275,6 +275,17 @@ def test_what_is_too_large_is_not_read(console: Console) -> None:
                 opened.recv(5)
 
 
+def test_a_cookie_that_takes_long_to_read_is_not_read(console: Console) -> None:
+    """Whoever sends it, signed in or not, keeps nobody waiting."""
+    with console.client() as client:
+        bomb = 'a="' + "\\\\" * 100_000 + '"'
+        assert client.get("/sign-in", headers={"cookie": bomb}).status_code == 200
+        assert client.get("/", headers={"cookie": bomb}).status_code == 303
+        rebound = {"origin": "http://evil.example:1", "host": "evil.example:1"}
+        assert client.post("/sign-in", headers=rebound).status_code == 403
+        assert client.post("/sign-in", headers={"origin": "http://["}).status_code == 403
+
+
 def test_each_look_at_patients_is_audited_without_their_values(console: Console) -> None:
     """Who, which page, which filters and how many; of a filter that may hold a name only that it was set."""
     with console.client("operator") as client:

@@ -35,6 +35,7 @@ SIGN_IN: Final = "/sign-in"
 STATIC: Final = "/assets/"
 BODY_BYTES_MAX: Final = 64 * 1024
 UPLOAD_BYTES_MAX: Final = 64 * 1024 * 1024
+COOKIES_BYTES_MAX: Final = 8 * 1024  # reading quoted ones takes time by the square of their length
 FRAME_BYTES_MAX: Final = 1024 * 1024
 SIGNED_OUT: Final = 4401  # why a socket was closed
 FILES: Final = f"/_nicegui/{__version__}/"  # the toolkit's own, the same for all
@@ -67,6 +68,7 @@ class Guard:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
+        scope["headers"] = _without_bombs(scope)
         headers = Headers(scope=scope)
         client = scope.get("client")
         scope[ADDRESS] = self._base.address_of(client[0] if client else "", headers)
@@ -196,6 +198,13 @@ class _Watched:
         with suppress(OSError, RuntimeError):  # the other side was faster
             await self._send({"type": "websocket.close", "code": code})
         return {"type": "websocket.disconnect", "code": code}
+
+
+def _without_bombs(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """Return the headers; without any cookie where there is more of them than a browser of ours has."""
+    given: list[tuple[bytes, bytes]] = list(scope["headers"])
+    size = sum(len(value) for name, value in given if name.lower() == b"cookie")
+    return given if size <= COOKIES_BYTES_MAX else [each for each in given if each[0].lower() != b"cookie"]
 
 
 def token_of(headers: Headers) -> str | None:
