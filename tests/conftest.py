@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 
 from qianzhi.db.embedded import Cluster
@@ -15,6 +16,10 @@ from qianzhi.db.embedded import Cluster
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+# A property holds or not; how long an example takes says more of the machine than of the code.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 # Speed instead of durability: only ever for clusters that a test throws away.
 FORGETFUL = {
