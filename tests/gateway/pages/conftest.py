@@ -18,10 +18,12 @@ import pytest
 from psycopg import sql
 from tests.browser import Visitor, chromium, visitor
 from tests.cli.conftest import site_dsn
+from tests.conftest import FORGETFUL
 from tests.gateway.views.site import INSTITUTION, SENDER, Site, built, drop_sender
 
 from qianzhi.console import accounts
 from qianzhi.console.roles import Role
+from qianzhi.db.embedded import Cluster
 from qianzhi.db.server import connect
 from qianzhi.gateway import assembly
 from qianzhi.gateway.install import install
@@ -32,8 +34,6 @@ from qianzhi.runtime.sources import load_settings, write_settings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
-
-    from qianzhi.db.embedded import Cluster
 
 PASSWORD = "Right-1-password"  # noqa: S105 - of accounts that exist for the tests
 START_SECONDS_MAX = 60.0
@@ -91,14 +91,23 @@ def _answers(base: str) -> bool:
 
 
 @pytest.fixture(scope="package")
+def server(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[Cluster]:
+    """A server of its own: every gateway that is set up on one gives us_pos, which people sign in with, a password."""
+    cluster = Cluster(tmp_path_factory.mktemp("server") / "cluster", port=free_port(), extra=FORGETFUL)
+    cluster.start()
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="package")
 def gateway(
-    postgres: Cluster, free_port: Callable[[], int], tmp_path_factory: pytest.TempPathFactory
+    server: Cluster, free_port: Callable[[], int], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gateway]:
     """A gateway that was played, with the accounts viewer, operator and administrator."""
     folder, hub = tmp_path_factory.mktemp("pages"), f"hub_{uuid4().hex}"
-    with psycopg.connect(postgres.dsn(), autocommit=True) as session:
+    with psycopg.connect(server.dsn(), autocommit=True) as session:
         session.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(hub)))
-    dsn = site_dsn(postgres, folder)
+    dsn = site_dsn(server, folder)
     (folder / "credential").write_text("id.secret", encoding="utf-8")
     home = Home(folder / "home")
     home.create(End.GATEWAY)
@@ -113,7 +122,7 @@ def gateway(
         },
     )
     install(home, settings)
-    with built(dsn, postgres.dsn(hub), folder) as site:
+    with built(dsn, server.dsn(hub), folder) as site:
         with connect(dsn, application="test") as session:
             for role in Role:
                 accounts.add(session, role.value, role, PASSWORD, actor="test")
