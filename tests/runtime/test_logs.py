@@ -76,6 +76,14 @@ def test_exceptions_are_told_without_their_texts(entries: Entries) -> None:
     assert PERSON not in json.dumps(entries())
 
 
+def test_a_tick_that_takes_long_is_no_warning(entries: Entries) -> None:
+    """The scheduler says so every few seconds while a night's images go; what it fails at is logged."""
+    scheduler = logging.getLogger("apscheduler.scheduler")
+    scheduler.warning("Execution of job skipped")
+    scheduler.error("Error notifying listener")
+    assert [each["message"] for each in entries()] == ["Error notifying listener"]
+
+
 def test_messages_of_libraries_lose_their_values(entries: Entries) -> None:
     """Only templates of a few libraries are kept, never what is formatted into them, nor an exception's text."""
     logging.getLogger("apscheduler.executors").warning("Run of %s missed", PERSON)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     Entry = MutableMapping[str, Any]
 
 LOCK_SECONDS_MAX = 1.0
+_IMPATIENT = "apscheduler.scheduler"
 _LOUD = ("httpx", "httpcore", "asyncio", "granian.access", "apscheduler")
 _FRAME = ("timestamp", "level", "component", "event", "frames")  # what is not of the event itself
 _TRUSTED = ("_granian", "apscheduler")  # their templates hold no value of a request or of a row
@@ -62,6 +63,8 @@ def configure_logs(
     logging.raiseExceptions = False  # a full disk must not stop the work, nor print the entry that it did not take
     for name in _LOUD:  # they name every request, with its query
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+    # It warns whenever a tick is still at work as its next one comes: a night's images take hours, ticks seconds.
+    logging.getLogger(_IMPATIENT).setLevel(logging.ERROR)
     _configure_structlog()
     _log_uncaught()
 
