@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from qianzhi.runtime import files
-from qianzhi.runtime.files import make_folder_durably, write_durably, written_durably
+from qianzhi.runtime.files import is_full, make_folder_durably, write_durably, written_durably
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has access lists instead of modes")
@@ -64,3 +65,9 @@ def test_a_file_written_in_parts_stands_there_whole_or_not_at_all(tmp_path: Path
         file.writelines([b"half", None])  # type: ignore[list-item]
     assert path.read_bytes() == b"onetwo"
     assert [each.name for each in tmp_path.iterdir()] == ["rows"]
+
+
+@pytest.mark.parametrize(("number", "full"), [(errno.ENOSPC, True), (errno.EFBIG, True), (errno.EACCES, False)])
+def test_want_of_room_is_told_from_other_failures(number: int, *, full: bool) -> None:
+    """Only then is waiting, or making room, of any use."""
+    assert is_full(OSError(number, "said")) is full

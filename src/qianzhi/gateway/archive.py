@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
@@ -19,7 +18,7 @@ from qianzhi.gateway import parquet
 from qianzhi.ledger import archives, batches
 from qianzhi.ledger.archives import Archive, Table
 from qianzhi.runtime import clock
-from qianzhi.runtime.files import make_folder_durably
+from qianzhi.runtime.files import is_full, make_folder_durably
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -36,7 +35,6 @@ log = structlog.stdlib.get_logger()
 PART_ROWS_MAX = 500_000  # of one archive; a month that has more goes into several
 MONTHS_MAX = 1_200  # looked through for rows that are due
 _LOCK = "gateway archive"
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +327,7 @@ def _told() -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            if error.errno not in _FULL:
+            if not is_full(error):
                 raise
             raise OperatorError(
                 "The disk of the archive folder is full.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +24,7 @@ from qianzhi.ledger import arrivals, batches, findings, held, lanes
 from qianzhi.ledger.batches import Cycle, CycleKind, RowOutcome
 from qianzhi.ledger.lanes import Mode
 from qianzhi.runtime import clock
+from qianzhi.runtime.files import is_full
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from qianzhi.ledger.lanes import Lane
     from qianzhi.regulators.protocols import Door
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 log = structlog.stdlib.get_logger()
 
 # A pass takes at most one row of a key and lets one generation of held rows go, so this bounds the changes of one
@@ -208,7 +207,7 @@ def _told() -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            if error.errno not in _FULL:
+            if not is_full(error):
                 raise
             raise OperatorError(
                 "The disk of the data directory is full.",

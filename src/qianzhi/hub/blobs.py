@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from qianzhi.db.queries import load
 from qianzhi.errors import SenderError
 from qianzhi.hub import problems
 from qianzhi.hub.problems import Problem
+from qianzhi.runtime.files import is_full
 from qianzhi.sealing import images
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from qianzhi.ledger.blobs import Blobs
 
 _QUERIES = load("qianzhi.hub", "blobs.sql")
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def misfit(body: Body, digest: bytes, media_type: str) -> Problem | None:
@@ -49,7 +48,7 @@ def store(session: Session, files: Blobs, institution_id: int, body: Body, media
     try:
         files.put(body.content)
     except OSError as error:
-        if error.errno in _FULL:
+        if is_full(error):
             return problems.FULL
         raise
     session.execute(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
@@ -17,6 +16,7 @@ from qianzhi.hub import problems
 from qianzhi.hub.problems import Problem
 from qianzhi.regulators import paperwork
 from qianzhi.runtime import papers
+from qianzhi.runtime.files import is_full
 from qianzhi.runtime.papers import Objection
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ REASON_CHARACTERS_MAX: Final = 500
 
 _QUERIES = load("qianzhi.hub", "documents.sql")
 _AUDIT = load("qianzhi.hub", "onboarding.sql")
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 UNKNOWN: Final = Problem(
     HTTPStatus.NOT_FOUND,
     "document-unknown",
@@ -154,7 +153,7 @@ def store(  # noqa: PLR0917 - each is another thing
     try:
         files.put(body.content)
     except OSError as error:
-        if error.errno in _FULL:
+        if is_full(error):
             return problems.FULL
         raise
     told = {"digest": body.digest, "media_type": paper.media_type, "page_count": paper.page_count}

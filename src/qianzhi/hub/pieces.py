@@ -7,7 +7,6 @@ is never flushed: what a crash takes of it is sent again, and the digest says wh
 
 from __future__ import annotations
 
-import errno
 import hashlib
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -17,6 +16,7 @@ from qianzhi.db import locks
 from qianzhi.hub import blobs
 from qianzhi.hub.bodies import Body
 from qianzhi.hub.problems import FULL, Problem
+from qianzhi.runtime.files import is_full
 from qianzhi.sealing.images import IMAGE_BYTES_MAX, PIECE_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ PART_HOURS_MAX: Final = 7 * 24.0
 """How long a part waits for its rest."""
 
 _FOLDER: Final = "parts"
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _BUSY: Final = Problem(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "blob-busy",
@@ -96,7 +95,7 @@ def add(session: Session, files: Blobs, institution_id: int, piece: Piece, conte
     try:
         _append(path, content)
     except OSError as error:
-        if error.errno in _FULL:
+        if is_full(error):
             return FULL
         raise
     there += len(content)

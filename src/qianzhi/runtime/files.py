@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from io import BufferedWriter
     from pathlib import Path
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows only
 PRIVATE = 0o600
 SHARED = 0o644  # for the accounts of other software on the machine; on Windows the folder's own rights say it
@@ -43,6 +45,11 @@ def written_durably(path: Path, *, mode: int = PRIVATE) -> Iterator[BufferedWrit
         part.unlink(missing_ok=True)
         raise
     _flush_folder(path.parent)
+
+
+def is_full(error: OSError) -> bool:
+    """Tell whether a write failed for want of room: the disk's, the account's, or a file's own bound."""
+    return error.errno in _FULL
 
 
 def make_folder_durably(folder: Path) -> None:
