@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 PASSWORD = "Right-1-password"  # noqa: S105 - of accounts that exist for the tests
-WAIT_SECONDS = 40.0
+WAIT_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
