@@ -188,9 +188,9 @@ class Table:
             _dress(self._table, list(self._columns.values()))
             self._table.on("request", self._visit.handler(self._turn))
             if self._opened is not None:
-                self._table.add_slot(f"body-cell-{next(iter(self._columns))}", _OPENS)
+                # A keyboard comes to the button in the first cell; its click is then also one of the row.
+                _cell(self._table, next(iter(self._columns)), "button", {"type": "button", "class": "open"})
                 self._table.on("rowClick", self._visit.handler(self._open), args=[None, ["at"], None])
-                self._table.on("opened", self._visit.handler(self._open), args=[None, ["at"]])
                 self._table.classes("opens")
             self._note = ui.label("").classes("note")
             with element("div") as self._nothing:
@@ -265,7 +265,24 @@ def plain(visit: Visit, columns: Sequence[Column], rows: Sequence[Mapping[str, o
 def _dress(table: ui.table, columns: Sequence[Column]) -> None:
     for column in columns:
         if column.kind in _CELLS:
-            table.add_slot(f"body-cell-{column.name}", _CELLS[column.kind])
+            _cell(table, column.name, *_CELLS[column.kind])
+
+
+def _cell(table: ui.table, column: str, tag: str, props: Mapping[str, str]) -> None:
+    """
+    Draw the values of a column as elements; a prop that begins with ":" is computed from the cell's `props`.
+
+    Elements and no template: a template is a new component whenever anything on the page changes, which makes its
+    cells anew and takes the keyboard's focus from them.
+    """
+    with table.add_slot(f"body-cell-{column}"):
+        around = ui.element("q-td")
+        around.props[":props"] = "props"
+        with around:
+            inner = ui.element(tag)
+            inner.props.update({":textContent": "props.value", **props})
+        for each in (around, inner):
+            each.props[":id"] = "undefined"  # the same element is drawn in every row
 
 
 def _shown(visit: Visit, columns: Sequence[Column], at: int, row: Mapping[str, object]) -> dict[str, object]:
@@ -327,18 +344,9 @@ _CLASSES: Final[Mapping[str, str]] = {
     "count": "number",
     "code": "code",
 }
-_LINK: Final = (
-    '<q-td :props="props"><a v-if="props.row[props.col.name + \'_path\']" '
-    ":href=\"props.row[props.col.name + '_path']\">{{ props.value }}</a><span v-else>{{ props.value }}</span></q-td>"
-)
-# The first cell of a row that opens is a button, so that a keyboard comes to it.
-_OPENS: Final = (
-    '<q-td :props="props"><button type="button" class="open" @click.stop="$parent.$emit(\'opened\', null, props.row)">'
-    "{{ props.value }}</button></q-td>"
-)
-_CELLS: Final[Mapping[str, str]] = {
-    "tag": '<q-td :props="props"><span v-if="props.value" class="tag" :class="props.row[props.col.name + \'_tone\']">'
-    "{{ props.value }}</span></q-td>",
+_LINK: Final = ("a", {":href": "props.row[props.col.name + '_path']"})
+_CELLS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
+    "tag": ("span", {":class": "'tag ' + props.row[props.col.name + '_tone']"}),
     "link": _LINK,
     "count": _LINK,
 }

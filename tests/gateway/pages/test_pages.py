@@ -202,7 +202,7 @@ def test_a_viewer_sees_figures_and_no_patient(guest: Visitor) -> None:
     seen = " ".join(guest.page.locator(".side a").all_inner_texts())
     assert all(title in seen for title in ("今日概览", "上传日志", "服务日志"))
     assert not any(title in seen for title in ("失败记录", "待补记录", "立即校验", "账号管理"))
-    assert guest.page.locator(".sheet a").count() == 0
+    assert guest.page.locator(".sheet a[href]").count() == 0
     for path in ("/failed", "/held", "/check", "/accounts"):
         guest.page.goto(guest.base + path)
         guest.page.wait_for_selector("text=您的角色不能查看此页面。")
@@ -214,6 +214,18 @@ def test_a_row_opens_by_the_keyboard(guest: Visitor) -> None:
     guest.page.focus("tr:has-text('operator') button.open")
     guest.page.keyboard.press("Enter")
     guest.page.wait_for_selector(".q-dialog button:has-text('停用')")
+
+
+def test_the_keyboard_stays_at_its_row(guest: Visitor) -> None:
+    """What else changes on the page takes the focus from no row: after a dialog Enter opens the same one again."""
+    guest.sign_in("administrator", PASSWORD, "/accounts")
+    guest.page.focus("tr:has-text('operator') button.open")
+    for _ in range(3):
+        guest.page.keyboard.press("Enter")
+        guest.page.wait_for_selector(".q-dialog button:has-text('停用')")
+        guest.page.keyboard.press("Escape")
+        guest.page.wait_for_selector(".q-dialog", state="detached")
+    assert guest.page.evaluate("document.activeElement.innerText") == "operator"
 
 
 def test_an_administrator_opens_and_closes_accounts(guest: Visitor, gateway: Gateway) -> None:
