@@ -27,7 +27,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 WIDTH, HEIGHT = 1280, 800
-WAIT_MILLISECONDS = 6_000
+WAIT_MILLISECONDS = 30_000
 
 
 @dataclass
