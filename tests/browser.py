@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import Error as PlaywrightError
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page
@@ -61,6 +62,16 @@ class Visitor:
     def text(self) -> str:
         """Return what the page says."""
         return self.page.inner_text("body")
+
+    def seen(self) -> str:
+        """Return what is on the page with what stands in its fields, whatever state it is in."""
+        try:
+            fields = self.page.locator("input, textarea").evaluate_all(
+                "all => all.map(each => `${each.ariaLabel ?? each.type}: ${each.value}`).join('\\n')"
+            )
+            return f"{self.page.inner_text('body', timeout=2_000)}\n{fields}"
+        except PlaywrightError as error:
+            return str(error)
 
     def is_overflowing(self) -> bool:
         """Tell whether the page is wider than the window."""

@@ -10,11 +10,12 @@ import psycopg
 import pytest
 from hypothesis import settings
 from psycopg import sql
+from tests.browser import Visitor
 
 from qianzhi.db.embedded import Cluster
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
 # A property holds or not; how long an example takes says more of the machine than of the code.
@@ -29,6 +30,17 @@ FORGETFUL = {
     "shared_buffers": "64MB",
     "max_wal_size": "4GB",
 }
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say of a failed test what its visitors saw: a selector that never came tells little by itself."""
+    report = yield
+    if report.failed and report.when == "call" and isinstance(item, pytest.Function):
+        for name, value in item.funcargs.items():
+            if isinstance(value, Visitor):
+                report.sections.append((f"the page of {name}", value.seen()))
+    return report
 
 
 @pytest.fixture(scope="session")
