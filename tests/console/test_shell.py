@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
 import pytest
 from playwright.sync_api import FilePayload
-from tests.browser import Visitor
+from tests.browser import Visitor, visitor
 from tests.console.conftest import PASSWORD, Console
 from tests.console.site import HOSTILE
 
+from qianzhi.bench.line import Line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playwright.sync_api import Browser
+
 pytestmark = pytest.mark.browser
+LINE_BITS_PER_SECOND = 1e9
+BREAK_SECONDS = 15
 
 
 def test_signing_in_leads_to_the_page_that_was_asked_for(guest: Visitor) -> None:
@@ -143,6 +155,28 @@ def test_a_page_that_was_cut_off_comes_back_or_leaves(guest: Visitor, console: C
     guest.page.context.clear_cookies()
     guest.page.evaluate("window.socket.io.engine.close()")
     guest.page.wait_for_url("**/sign-in")
+
+
+def test_what_was_typed_outlives_a_break_of_the_line(
+    browser: Browser, console: Console, free_port: Callable[[], int]
+) -> None:
+    """A sleeping laptop or a proxy that is started anew costs nobody a form."""
+    port = free_port()
+    with (
+        Line(port, urlsplit(console.base).port or 0, bits_per_second=LINE_BITS_PER_SECOND) as line,
+        visitor(browser, f"http://127.0.0.1:{port}") as guest,
+    ):
+        guest.sign_in("operator", PASSWORD, "/tools")
+        guest.page.wait_for_function("window.did_handshake")
+        guest.page.fill("label:has-text('name') input", "typed before")
+        guest.page.wait_for_timeout(200)  # until the line has carried it
+        line.cut()
+        guest.page.wait_for_timeout(BREAK_SECONDS * 1000)
+        line.mend()
+        guest.page.wait_for_function("window.socket.connected")
+        guest.page.click("text=save")
+        guest.page.wait_for_selector("text=saved typed before")
+        guest.complaints.clear()  # of the browser, about the line
 
 
 def test_a_password_is_changed_by_whoever_knows_it(guest: Visitor) -> None:

@@ -33,7 +33,13 @@ if TYPE_CHECKING:
     from qianzhi.db.pool import Pool
 
 SWEEP_SECONDS: Final = 5.0
-RECONNECT_SECONDS: Final = 10.0  # how long a page waits for its browser
+RECONNECT_SECONDS: Final = 60.0
+"""
+How long a page waits for its browser, with all that was typed: a laptop that slept, a proxy that was started anew.
+
+The toolkit looks for a lost browser each 0.8 of it, which keeps a line below the minute after which proxies cut it.
+"""
+
 HISTORY_MAX: Final = 200  # messages that are sent again after a short break; they hold what a page shows
 
 log = structlog.stdlib.get_logger()
