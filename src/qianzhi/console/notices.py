@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from nicegui import ui
 
 from qianzhi.console.layout import element, text
-from qianzhi.console.text import _
+from qianzhi.console.text import _, told
 
 if TYPE_CHECKING:
     from qianzhi.errors import QianzhiError
@@ -43,7 +43,7 @@ def _with_commands(remedy: str) -> None:
 
 def problem(error: QianzhiError) -> None:
     """Show an error of ours where the page would have been."""
-    notice(_(error.what), _(error.remedy), tone="bad")
+    notice(told(error.what), told(error.remedy), tone="bad")
 
 
 def unexpected() -> None:
@@ -67,7 +67,9 @@ def empty(what: str, hint: str = "", icon: str = "inbox") -> None:
 
 def tell(error: QianzhiError) -> None:
     """Tell an error in passing, where an action failed."""
-    ui.notify(f"{_(error.what)} {_(error.remedy)}", type="negative", position="top", timeout=10_000, close_button="✕")
+    ui.notify(
+        f"{told(error.what)} {told(error.remedy)}", type="negative", position="top", timeout=10_000, close_button="✕"
+    )
 
 
 def tell_unexpected() -> None:

@@ -160,10 +160,10 @@ def _problem(error: Mapping[str, Any], sources: _Sources) -> str:
     kind, annotation = _walk(location)
     if annotation is not None:  # below a setting there are only the members of its type
         location = location[: _depth(location)]
-    place = f"{'.'.join(location)} in {sources.of(location)}"
+    setting, source = ".".join(location), sources.of(location)
     if error["type"] == "extra_forbidden":
-        return f"{place} is unknown; {_nearest(location[-1], kind)}"
-    return f"{place}: {_SENTENCES.get(error['type'], error['msg'].removeprefix('Value error, '))}"
+        return f"{setting} in {source} is unknown; {_nearest(location[-1], kind)}"
+    return f"{setting} in {source}: {_SENTENCES.get(error['type'], error['msg'].removeprefix('Value error, '))}"
 
 
 def _depth(location: tuple[str, ...]) -> int:

@@ -12,7 +12,7 @@ from qianzhi.console.layout import element, text
 from qianzhi.console.pages import Page
 from qianzhi.console.roles import ADMINISTRATORS
 from qianzhi.console.tables import Column, Query, Slice, Table
-from qianzhi.console.text import _, mark
+from qianzhi.console.text import _, mark, told
 from qianzhi.errors import ConfigurationError
 from qianzhi.gateway import whitelist
 from qianzhi.runtime.sources import load_settings
@@ -75,7 +75,7 @@ class _List:
         try:
             whitelist.normal(values["network"])
         except ConfigurationError as error:
-            return {"network": f"{_(error.what)} {_(error.remedy)}"}
+            return {"network": f"{told(error.what)} {told(error.remedy)}"}
         await self._change(whitelist.add, values["network"])
         self._form.fill({"network": ""})
         return {}
