@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from qianzhi.console.text import Language, told
 from qianzhi.errors import QianzhiError
 from qianzhi.specs.model import Text
 
@@ -103,11 +104,16 @@ def ill(name: str, what: Text, remedy: Text) -> Diagnosis:
     return Diagnosis(name, Health.ILL, what, remedy)
 
 
+def both(message: str) -> Text:
+    """Return what an error of ours says, in both languages."""
+    return Text(told(message, Language.ZH), message)
+
+
 def guarded(name: str, look: Callable[[], Diagnosis | Iterable[Diagnosis]]) -> Iterator[Diagnosis]:
-    """Yield what a look finds; where it cannot even look, that is what is ill. Our own errors are told in English."""
+    """Yield what a look finds; where it cannot even look, that is what is ill."""
     try:
         found = look()
         yield from [found] if isinstance(found, Diagnosis) else found
     except QianzhiError as error:
-        what = Text(f"无法检查：{error.what}", error.what)
-        yield ill(name, what, Text(error.remedy, error.remedy))
+        what = both(error.what)
+        yield ill(name, Text(f"无法检查：{what.zh}", what.en), both(error.remedy))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import PureWindowsPath
+from pathlib import Path, PureWindowsPath
 
 import pytest
 
-from qianzhi.gateway.diagnosis import Diagnosis, Health
-from qianzhi.gateway.doctor import access, destinations, expiry, folders, hardware, link, ports, versions
+from qianzhi.errors import ConfigurationError
+from qianzhi.gateway.diagnosis import Diagnosis, Health, guarded
+from qianzhi.gateway.doctor import access, destinations, expiry, folders, hardware, link, ports, storage, versions
 from qianzhi.gateway.doctor.access import Access
 from qianzhi.gateway.doctor.folders import Scanners
 from qianzhi.gateway.doctor.hardware import GIB, Growth, Hardware
@@ -18,6 +19,7 @@ from qianzhi.gateway.doctor.ports import Ports, Taker, Wanted
 from qianzhi.gateway.forecast import Forecast
 from qianzhi.ledger.promises import Left
 from qianzhi.regulators.guangdong.machine import MACHINE
+from qianzhi.runtime.keyfile import KeyFile
 from qianzhi.specs.model import Text
 
 WELL, NOTE, ILL = Health.WELL, Health.NOTE, Health.ILL
@@ -196,17 +198,44 @@ def test_postgresql(version: int, health: Health) -> None:
 def test_deliveries_that_wait_name_their_reason() -> None:
     """The oldest one's."""
     assert verdict(destinations.deliveries("hub", [])) is WELL
-    found = destinations.deliveries("hub", [{"outcome": "OperatorError: 401"}, {"outcome": "other"}])
+    outcome = "OperatorError: The hub answered 401 (unauthenticated)."
+    found = destinations.deliveries("hub", [{"outcome": outcome}, {"outcome": "other"}])
     assert verdict(found) is ILL
-    assert "401" in found.as_json("zh")["what"]
+    assert "监管端答复 401（unauthenticated：凭据无效）。" in found.as_json("zh")["what"]
+    assert outcome in found.as_json("en")["what"]
 
 
 def test_images_that_cannot_be_sent_name_their_reason() -> None:
     """What is on its way is well; what failed is told with why."""
     assert verdict(destinations.images("hub", Left(3, 10, 0), "")) is WELL
-    found = destinations.images("hub", Left(3, 10, 1), "OperatorError: The blob is missing.")
+    found = destinations.images("hub", Left(3, 10, 1), "OperatorError: The blob 3f8a… is missing.")
     assert (verdict(found), found.title("zh")) == (ILL, "图片上传 hub")
-    assert "missing" in found.as_json("zh")["what"]
+    assert "附件文件 3f8a… 缺失。" in found.as_json("zh")["what"]
+
+
+def test_what_cannot_be_looked_at_is_told_in_both_languages() -> None:
+    """An error of ours is what is ill, with its remedy."""
+
+    def look() -> Diagnosis:
+        raise ConfigurationError("The destination hub has no credential.", remedy="Repeat `qianzhi gateway init`.")
+
+    (found,) = guarded("destination hub", look)
+    assert verdict(found) is ILL
+    told = [(each["what"], each["remedy"]) for each in (found.as_json("zh"), found.as_json("en"))]
+    assert told == [
+        ("无法检查：上报目标 hub 没有凭据。", "请重新运行 `qianzhi gateway init`。"),
+        ("The destination hub has no credential.", "Repeat `qianzhi gateway init`."),
+    ]
+
+
+def test_a_key_file_that_cannot_be_used_is_told_in_both_languages(tmp_path: Path) -> None:
+    """With what is wrong with it."""
+    found = storage.key_file(KeyFile(tmp_path / "key"))
+    assert verdict(found) is ILL
+    assert (
+        found.as_json("zh")["what"] == f"无法使用，上传已停止：无法读取密钥文件 {tmp_path / 'key'}：文件或目录不存在。"
+    )
+    assert "cannot be read: No such file or directory." in found.as_json("en")["what"]
 
 
 def test_both_languages_are_public() -> None:

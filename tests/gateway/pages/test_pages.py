@@ -178,6 +178,29 @@ def test_the_upload_log_adds_up_and_leads_to_its_batches(operator: Visitor, gate
     assert operator.page.locator("tbody tr").count() == count
 
 
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("zh", "监管端答复 403（suspended：机构已停用）。"), ("en", "OperatorError: The hub answered 403 (suspended).")],
+)
+def test_why_a_batch_did_not_go_is_told_in_the_visitor_s_language(
+    guest: Visitor, gateway: Gateway, language: str, said: str
+) -> None:
+    """The worker noted it in English, for logs and programs."""
+    ((attempt_id, path),) = gateway.ask(
+        "INSERT INTO qianzhi.attempts (batch_id, attempted_at, took_seconds, outcome) "
+        "SELECT batch_id, now(), 1, 'OperatorError: The hub answered 403 (suspended).' "
+        "FROM qianzhi.batches ORDER BY sealed_at DESC LIMIT 1 "
+        "RETURNING attempt_id, (SELECT '/batches?on=' || max(sealed_at)::date FROM qianzhi.batches)"
+    )
+    try:
+        guest.speak(language)
+        guest.sign_in("viewer", PASSWORD, path)
+        guest.page.wait_for_selector("td")
+        assert said in guest.page.locator("tbody").inner_text()
+    finally:
+        gateway.ask("DELETE FROM qianzhi.attempts WHERE attempt_id = %s", attempt_id)
+
+
 def test_the_service_log_shows_what_the_console_said(operator: Visitor) -> None:
     """Filters narrow it; a level means that and above."""
     operator.go("/log?part=console")

@@ -262,6 +262,8 @@ def test_a_picture_that_is_none_is_a_finding_at_its_cell() -> None:
     found = plan(content, attached([("a.jpg", b"<script>alert(1)</script>")]))
 
     assert told(found) == [("picture-refused", STAFF, 2, "Y")]
+    assert found.remarks[0].reason.zh.startswith("图片不能使用（文件不是可用的图片：内容不是 PNG, JPEG,")
+    assert "（" not in found.remarks[0].reason.en
     assert found.pictures == {}
 
 

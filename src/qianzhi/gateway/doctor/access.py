@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final
 
-from qianzhi.gateway.diagnosis import Diagnosis, ill, note, well
+from qianzhi.gateway.diagnosis import Diagnosis, both, ill, note, well
 from qianzhi.specs.model import Text
 
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ def diagnose(facts: Access) -> Iterator[Diagnosis]:
 def role(name: str, open_functions: str, deviations: str = "", powers: str = "") -> Diagnosis:
     """Return whether a sender has its rights and no more, and cannot fill the disk past every limit. Pure."""
     title = f"role {name}"
-    wrong = ", ".join(each for each in (deviations, powers) if each)
-    if wrong:
+    if deviations or powers:
+        wrong = both(deviations or powers)
         return ill(
             title,
-            Text(f"权限与应有的不同：{wrong}", f"Its rights are not what they should be: {wrong}"),
+            Text(f"权限与应有的不同：{wrong.zh}", f"Its rights are not what they should be: {wrong.en}"),
             Text(
                 "重新运行 `qianzhi gateway init`；它会收回多余的权限，或说明由谁收回。",
                 "Repeat `qianzhi gateway init`: it takes back what is too much, or says who must.",

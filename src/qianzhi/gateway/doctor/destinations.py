@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import httpx
 import orjson
 
-from qianzhi.gateway.diagnosis import Diagnosis, ill, note, well
+from qianzhi.gateway.diagnosis import Diagnosis, both, ill, note, well
 from qianzhi.gateway.doctor.versions import Edition
 from qianzhi.runtime import clock
 from qianzhi.specs.model import Text
@@ -113,12 +113,12 @@ def deliveries(name: str, troubles: list[dict[str, Any]]) -> Diagnosis:
     title = f"deliveries to {name}"
     if not troubles:
         return well(title, "没有批次在等待重试。", "No batch waits for another attempt.")
-    outcome = troubles[0]["outcome"]
+    outcome = both(troubles[0]["outcome"])
     return ill(
         title,
         Text(
-            f"{len(troubles)} 个批次在等待；最早的原因：{outcome}",
-            f"{len(troubles)} batches wait; the oldest because of: {outcome}",
+            f"{len(troubles)} 个批次在等待；最早的原因：{outcome.zh}",
+            f"{len(troubles)} batches wait; the oldest because of: {outcome.en}",
         ),
         Text(
             "排除该原因；它们会自动重试，也可用 `qianzhi gateway cycle` 立即重试。",
@@ -139,7 +139,7 @@ def images(name: str, left: Left, trouble: str) -> Diagnosis:
     return ill(
         title,
         Text(
-            f"{left.image_count} 张图片待上传，其中 {left.troubled_count} 张失败；最早的原因：{trouble}",
+            f"{left.image_count} 张图片待上传，其中 {left.troubled_count} 张失败；最早的原因：{both(trouble).zh}",
             f"{left.image_count} images are still to be sent, {left.troubled_count} failed; the oldest because of: "
             f"{trouble}",
         ),

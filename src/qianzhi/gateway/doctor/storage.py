@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from qianzhi.errors import OperatorError
-from qianzhi.gateway.diagnosis import Diagnosis, ill, note, well
+from qianzhi.gateway.diagnosis import Diagnosis, both, ill, note, well
 from qianzhi.gateway.doctor.hardware import FREE_BYTES_MIN, GIB
 from qianzhi.specs.model import Text
 
@@ -25,8 +25,12 @@ def key_file(keys: KeyFile | None) -> Diagnosis:
     try:
         versions = keys.versions
     except OperatorError as error:
-        what = Text(f"无法使用，上传已停止：{error.what}", f"It cannot be used, and nothing goes: {error.what}")
-        return ill(name, what, Text(f"恢复密钥文件或其权限：{error.remedy}", error.remedy))
+        what = both(error.what)
+        return ill(
+            name,
+            Text(f"无法使用，上传已停止：{what.zh}", f"It cannot be used, and nothing goes: {what.en}"),
+            both(error.remedy),
+        )
     made_on = f"{versions[-1].made_at:%Y-%m-%d}"
     return well(
         name,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from qianzhi.errors import QianzhiError
-from qianzhi.gateway.diagnosis import Diagnosis, ill, note, well
+from qianzhi.gateway.diagnosis import Diagnosis, both, ill, note, well
 from qianzhi.gateway.official import tables
 from qianzhi.gateway.official.session import judged, open_session
 from qianzhi.gateway.official.tables import SQL
@@ -37,7 +37,8 @@ def examine(name: str, machine: Machine, datasets: Collection[Dataset], *, wait_
             yield well(title, f"官方 PostgreSQL {version} 可以连接。", f"The official PostgreSQL {version} answers.")
             yield _tables(f"tables of {name}", session, machine.place, datasets)
     except QianzhiError as error:
-        yield ill(title, Text(f"无法使用：{error.what}", error.what), Text(error.remedy, error.remedy))
+        what = both(error.what)
+        yield ill(title, Text(f"无法使用：{what.zh}", what.en), both(error.remedy))
     if any(field.image for dataset in datasets for field in dataset.fields):
         yield _folder(f"image folder of {name}", machine.folder, datasets)
 
@@ -86,8 +87,9 @@ def _tables(title: str, session: Session, place: Place, datasets: Collection[Dat
         if not _may_deliver(session, table.identifier):
             unlawful.append(dataset.name)
     if wrong:
-        what = " ".join(error.what for error in wrong)
-        return ill(title, Text(f"与规范版本不一致：{what}", what), Text(wrong[0].remedy, wrong[0].remedy))
+        said = [both(error.what) for error in wrong]
+        zh, en = "".join(each.zh for each in said), " ".join(each.en for each in said)
+        return ill(title, Text(f"与规范版本不一致：{zh}", en), both(wrong[0].remedy))
     if unlawful:
         return ill(title, *_unlawful(", ".join(unlawful)))
     return well(
@@ -132,7 +134,7 @@ def _folder(title: str, folder: Folder | None, datasets: Collection[Dataset]) ->
     if why := _unwritable(folder.folder):
         return ill(
             title,
-            Text(f"{folder.folder} 不可写：{why}。", f"{folder.folder} cannot be written: {why}."),
+            Text(f"{folder.folder} 不可写：{both(why).zh}。", f"{folder.folder} cannot be written: {why}."),
             Text("请挂载该目录，或授予本账号写入权限。", "Mount it, or give this account the right to write there."),
         )
     longest = len(folder.prefix) + NAME_CHARACTERS

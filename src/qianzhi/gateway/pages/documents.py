@@ -14,7 +14,7 @@ from qianzhi.console.layout import element, text
 from qianzhi.console.pages import Page
 from qianzhi.console.roles import WITH_PATIENTS
 from qianzhi.console.tables import Column, Query, Slice, Table, Tagged, facts
-from qianzhi.console.text import _, mark
+from qianzhi.console.text import _, mark, told
 from qianzhi.console.uploads import upload
 from qianzhi.errors import QianzhiError, SenderError
 from qianzhi.gateway.documents.checklist import STATES, State, checklist, urgent
@@ -107,7 +107,7 @@ class _Checklist:
     def _remind(self, line: Line) -> None:
         title = self._words(line.document.title)
         if line.state is State.RETURNED and line.version is not None:
-            notices.notice(_("{title} 已退回").format(title=title), line.version.reason, tone="bad")
+            notices.notice(_("{title} 已退回").format(title=title), told(line.version.reason), tone="bad")
         elif line.state is State.EXPIRED:
             notices.notice(_("{title} 已过期").format(title=title), _("请上传本年度的文件。"), tone="bad")
         else:
@@ -144,7 +144,7 @@ class _Checklist:
             ),
             "dated": version.dated_on if version else None,
             "expires": self._expiry(line),
-            "said": (version.reason if version else "") or note,
+            "said": told(version.reason if version else "") or note,
         }
 
     def _expiry(self, line: Line) -> Tagged | str:
@@ -169,7 +169,7 @@ class _Checklist:
                 pairs[_("须合并的文件")] = "；".join(line.document.parts)
             facts(pairs)
             if line.state is State.RETURNED and line.version is not None:
-                notices.notice(_("退回原因"), line.version.reason, tone="bad")
+                notices.notice(_("退回原因"), told(line.version.reason), tone="bad")
             if self._may_bring:
                 _Bringing(self._visit, self._dossier, line, self._brought(asked.close)).draw()
             self._draw_versions(held)

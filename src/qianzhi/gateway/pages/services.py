@@ -13,7 +13,7 @@ from qianzhi.console.layout import text
 from qianzhi.console.pages import Page
 from qianzhi.console.roles import ADMINISTRATORS
 from qianzhi.console.tables import Column, Query, Slice, Table, Tagged, as_text
-from qianzhi.console.text import _, mark
+from qianzhi.console.text import _, mark, told
 from qianzhi.runtime.home import End
 from qianzhi.runtime.lives import Phase
 from qianzhi.runtime.requests import EVERYTHING
@@ -100,7 +100,7 @@ class _Services:
                 "changed": as_text(each.changed_at),
                 "failures": each.failures,
                 "pid": str(each.pid or ""),
-                "last": each.last_end,
+                "last": told(each.last_end),
             }
             for each in read_states(self._home.end(End.GATEWAY).run)
         ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from qianzhi.console.layout import element, text
 from qianzhi.console.pages import Page
 from qianzhi.console.tables import Column, Filter, Linked, Query, Slice, Table, Tagged, minute
-from qianzhi.console.text import _, mark
+from qianzhi.console.text import _, mark, told
 from qianzhi.gateway.pages import names
 from qianzhi.gateway.views import uploads
 from qianzhi.runtime import clock
@@ -147,7 +147,7 @@ def _batch_row(settings: Settings, each: Upload) -> dict[str, object]:
         "failed": each.failed,
         "size": _size(each.byte_count),
         "attempts": len(each.attempts),
-        "last": _("回执") if last == "receipt" else _("已送达") if last == "delivered" else last,
+        "last": _("回执") if last == "receipt" else _("已送达") if last == "delivered" else told(last),
         "took": f"{each.took_seconds:.1f}",
     }
 

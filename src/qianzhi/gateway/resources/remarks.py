@@ -51,11 +51,10 @@ VALUE_CHARACTERS_MAX: Final = 200
 
 
 def remark(code: str, place: Place, *, field: str = "", value: str = "", detail: Text | None = None) -> Remark:
-    """Return what SENTENCES say under `code`; `detail` ends the reason, in a language where it says anything."""
+    """Return what SENTENCES say under `code`; `detail` ends the reason."""
     severity, reason, remedy = SENTENCES[code]
     if detail is not None:
-        zh = f"{reason.zh}（{detail.zh}）" if detail.zh else reason.zh
-        reason = Text(zh, f"{reason.en} ({detail.en})")
+        reason = Text(f"{reason.zh}（{detail.zh}）", f"{reason.en} ({detail.en})")
     return Remark(place, code, severity, field, value[:VALUE_CHARACTERS_MAX], reason, remedy)
 
 

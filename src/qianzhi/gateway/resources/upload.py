@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from openpyxl.utils import get_column_letter
 
+from qianzhi.console.text import Language, told
 from qianzhi.errors import SenderError
 from qianzhi.gateway.resources.insides import Inside, insides
 from qianzhi.gateway.resources.plan import Action, Line, Plan
@@ -235,14 +236,10 @@ class _Sheet:
         try:
             picture = self.album.picture(content)
         except SenderError as error:
-            told = remark(
-                "picture-refused",
-                self._place(at, column),
-                field=each.name,
-                value=text,
-                detail=Text("", error.what.rstrip(".")),
+            why = Text(told(error.what, Language.ZH).rstrip("。"), error.what.rstrip("."))
+            self.plan.remarks.append(
+                remark("picture-refused", self._place(at, column), field=each.name, value=text, detail=why)
             )
-            self.plan.remarks.append(told)
             return text or None
         self.plan.pictures[picture.path] = picture
         return picture.path
