@@ -243,6 +243,10 @@ def test_the_pages_speak_english_too(guest: Visitor) -> None:
     guest.sign_in("administrator", PASSWORD, "/documents")
     guest.page.wait_for_selector("td:has-text('Network diagram of the internet hospital')")
     assert "Yearly protection-level notice" in guest.text()
+    guest.page.click("td:has-text('Network diagram of the internet hospital')")
+    guest.page.wait_for_selector(".dialog dt:has-text('Kinds of files')")
+    assert "、" not in guest.page.inner_text(".dialog")
+    guest.page.keyboard.press("Escape")
     for path, word in (("/files", "Interface specification"), ("/forms", "Make the form")):
         guest.go(path)
         guest.page.wait_for_selector(f"text={word}")

@@ -172,6 +172,14 @@ def test_the_page_speaks_english_and_fits(guest: Visitor) -> None:
     assert not guest.is_overflowing()
     guest.page.get_by_role("button", name="Add").click()
     guest.page.get_by_text("at most 10 characters").wait_for()
+    typed(guest.page, "KSBM", "W09")
+    typed(guest.page, "KSMC", "示例科")
+    typed(guest.page, "YBJDM", "123456789")
+    chosen(guest.page, "BZKSDM", "03.04")
+    guest.page.get_by_role("button", name="Save").last.click()
+    wrong = guest.page.get_by_text("is not as AN..8 states")
+    wrong.wait_for()
+    assert wrong.inner_text().endswith(".")
 
 
 def test_who_sees_no_records_sees_none_of_these(browser: Browser, base: str) -> None:

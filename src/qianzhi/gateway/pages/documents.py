@@ -163,7 +163,7 @@ class _Checklist:
         with dialog(self._words(line.document.title)) as asked:
             pairs = {
                 _("审核状态"): self._words(STATES[line.state]),
-                _("可接受的文件"): "、".join(kind.value.upper() for kind in line.document.accepts),
+                _("可接受的文件"): _("、").join(kind.value.upper() for kind in line.document.accepts),
             }
             if line.document.parts:
                 pairs[_("须合并的文件")] = "；".join(line.document.parts)

@@ -127,7 +127,10 @@ class RecordDialog:
 
     async def _save(self, typed: dict[str, str]) -> dict[str, str]:
         plan = await self._visit.work(self._plan, self._values(typed))
-        told = {each.field: f"{getattr(each.reason, self._visit.language.value)}。" for each in reversed(plan.remarks)}
+        told = {
+            each.field: f"{getattr(each.reason, self._visit.language.value)}{_('。')}"
+            for each in reversed(plan.remarks)
+        }
         if plan.errors:
             return told
         if told and self._warned != {**typed, **self._paths}:
