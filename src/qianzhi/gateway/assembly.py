@@ -206,7 +206,7 @@ def _destination(home: Home, settings: Settings, name: str, said: settings_of.De
         name=name,
         regulator=regulator,
         institution=said.institution or settings.gateway.institution,
-        open_door=_front_opener(home, settings, regulator, said) if is_front else _opener(regulator, said, name),
+        open_door=_front_opener(home, settings, name, said) if is_front else _opener(regulator, said, name),
         maps=_maps(home.end(End.GATEWAY), regulator),
         schedule=_front_schedule(regulator, said) if is_front else schedule,
         backoff=Backoff(retry.first_seconds, retry.max_seconds),
@@ -221,11 +221,15 @@ def _front_schedule(regulator: Regulator, said: settings_of.Destination) -> Sche
     return Schedule(cut_off=at, cycle=at)
 
 
-def _front_opener(
-    home: Home, settings: Settings, regulator: Regulator, said: settings_of.Destination
-) -> Callable[[], Door]:
-    machine = front_machine(said)
-    return lambda: FrontDoor(machine, regulator, LedgerJournal(owner_dsn(home, settings)))
+def _front_opener(home: Home, settings: Settings, name: str, said: settings_of.Destination) -> Callable[[], Door]:
+    machine, regulator = front_machine(said), regulators.regulator(said.regulator)
+    unknown = machine.shared - {dataset.name for dataset in regulator.datasets}
+    if unknown:
+        raise ConfigurationError(
+            f"machine.shared of the destination {name} names what is no dataset: {', '.join(sorted(unknown))}.",
+            remedy="Correct it in qianzhi.toml.",
+        )
+    return lambda: FrontDoor(machine, regulator, LedgerJournal(owner_dsn(home, settings), name))
 
 
 def front_machine(said: settings_of.Destination) -> Machine:
@@ -234,7 +238,7 @@ def front_machine(said: settings_of.Destination) -> Machine:
     folder = None
     if told.images_folder is not None and told.images_prefix is not None:
         folder = Folder(told.images_folder, told.images_prefix)
-    return Machine(told.dsn or "", Place(told.table_schema, told.table), folder)
+    return Machine(told.dsn or "", Place(told.table_schema, told.table), folder, frozenset(told.shared))
 
 
 def _opener(regulator: Regulator, said: settings_of.Destination, name: str) -> Callable[[], Door]:

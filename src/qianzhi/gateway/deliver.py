@@ -22,10 +22,12 @@ from qianzhi.ledger.batches import BatchState, RowOutcome
 from qianzhi.runtime import clock
 from qianzhi.sealing.envelopes import open_envelope
 from qianzhi.sealing.images import media_type
-from qianzhi.sealing.notes import DeliveryNote
+from qianzhi.sealing.notes import DeliveryNote, PartlyThere
 from qianzhi.specs.model import ErrorClass, RuleKind, Severity
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from qianzhi.db.server import Session
     from qianzhi.gateway.destination import Destination, Workplace
     from qianzhi.gateway.seal import Sealer
@@ -84,31 +86,36 @@ class Courier:
         for attempt in range(1, RUN_ATTEMPT_COUNT_MAX + 1):
             begun_at, begun = clock.now(), clock.monotonic()
             try:
-                released = self._attempt(sealed)
+                done = self._attempt(sealed)
             except SenderError as error:
                 self._note(sealed.batch, begun_at, begun, error, None)
-                return self._reseal(sealed, sealer, parts=2)
+                return self._halve(sealed, sealer)
             except (RetryableError, OperatorError) as error:
                 failed = sealed.batch.attempt_count + attempt
                 pause = self._destination.backoff.pause_seconds(failed, self._random)
                 self._note(sealed.batch, begun_at, begun, error, begun_at + timedelta(seconds=pause))
                 if isinstance(error, OperatorError) and self._is_stale(sealed):
-                    return self._reseal(sealed, sealer, parts=1)
+                    return self._go_on(sealed, sealer, [open_envelope(sealed.content).rows])
                 if isinstance(error, OperatorError) or pause > WAIT_SECONDS_MAX:
                     return Delivery(Delivered.POSTPONED)
                 clock.sleep(pause)
             else:
+                if isinstance(done, PartlyThere):
+                    return self._go_on(sealed, sealer, _apart(sealed, done))
                 self._workplace.spool.remove(sealed.batch.batch_id)
-                return Delivery(Delivered.SETTLED, released)
+                return Delivery(Delivered.SETTLED, done)
         return Delivery(Delivered.POSTPONED)
 
-    def _attempt(self, sealed: Sealed) -> int:
+    def _attempt(self, sealed: Sealed) -> int | PartlyThere:
+        """Send a batch and settle its answer; return how many held rows that released, or what is there already."""
         begun_at, begun = clock.now(), clock.monotonic()
         if not sealed.manifest.images_follow:
             for digest in sealed.blobs:
                 content = self._workplace.blobs.get(digest)
                 self.door.offer(digest, media_type(content), content)
         answer = self.door.send(sealed.manifest, sealed.content)
+        if isinstance(answer, PartlyThere):
+            return answer
         batches.note_attempt(
             self._connection,
             sealed.batch.batch_id,
@@ -177,18 +184,17 @@ class Courier:
         except (RetryableError, OperatorError, SenderError):
             return False
 
-    def _reseal(self, sealed: Sealed, sealer: Sealer, *, parts: int) -> Delivery:
-        """
-        Go on in other batches.
-
-        In halves with what the destination cannot take whole; whole with what is stale. A single row that it cannot
-        take stands aside.
-        """
-        if sealed.batch.row_count < parts:
+    def _halve(self, sealed: Sealed, sealer: Sealer) -> Delivery:
+        """Go on in halves with what the destination cannot take whole; a single row of that kind stands aside."""
+        if sealed.batch.row_count == 1:
             return self._quarantine(sealed)
         raw = open_envelope(sealed.content).rows
+        return self._go_on(sealed, sealer, list(raw.iter_slices(-(-raw.height // 2))))
+
+    def _go_on(self, sealed: Sealed, sealer: Sealer, parts: Sequence[pl.DataFrame]) -> Delivery:
+        """Go on with the rows of a batch in other batches, sealed under the present rules."""
         if batches.close(self._connection, sealed.batch, BatchState.SPLIT):
-            for part in raw.iter_slices(-(-raw.height // parts)):
+            for part in parts:
                 rows = sealed.rows.join(part.select("row_id"), on="row_id", how="semi")
                 sealer.seal_rows(
                     part,
@@ -221,6 +227,13 @@ class Courier:
             )
         self._connection.commit()
         return Delivery(Delivered.QUARANTINED)
+
+
+def _apart(sealed: Sealed, there: PartlyThere) -> list[pl.DataFrame]:
+    """Return the rows of a batch that stand at the destination already, and those that do not."""
+    raw = open_envelope(sealed.content).rows
+    is_there = pl.col("row_id").is_in(there.row_ids.implode())
+    return [raw.filter(is_there), raw.filter(~is_there)]
 
 
 def quarantine_findings(row_ids: pl.Series) -> pl.DataFrame:

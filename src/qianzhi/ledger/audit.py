@@ -47,3 +47,9 @@ def latest(
     cursor = connection.cursor(row_factory=class_row(Entry))
     said = {"event": event, "subject": subject, "limit": min(limit, ENTRIES_MAX)}
     return cursor.execute(_SQL.latest, said).fetchall()
+
+
+def newest_id(connection: psycopg.Connection) -> int:
+    """Return the number of the newest entry: what was read of the audit is still all as long as it stays."""
+    row = connection.execute(_SQL.newest_id).fetchone()
+    return int(row[0]) if row else 0

@@ -9,3 +9,7 @@ SELECT happened_at, actor, event, subject, detail FROM qianzhi.audit
 WHERE event = %(event)s AND (%(subject)s::text IS NULL OR subject = %(subject)s)
 ORDER BY audit_id DESC
 LIMIT %(limit)s
+
+-- name: newest_id
+-- The number of the newest entry, or 0.
+SELECT coalesce(max(audit_id), 0) FROM qianzhi.audit

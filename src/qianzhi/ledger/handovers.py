@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _SQL = load("qianzhi.ledger", "handovers.sql")
 
+LATE_COUNT = 64  # handovers looked at for the newest number; more than can be on their way together
+
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
@@ -62,6 +64,20 @@ def last(session: psycopg.Connection, batch_id: UUID) -> Handover | None:
 def newest(session: psycopg.Connection, destination: str) -> dict[str, int]:
     """Return by dataset the newest number that the official tables gave to a row of ours."""
     return dict(session.execute(_SQL.newest, {"destination": destination}).fetchall())
+
+
+def newest_of(session: psycopg.Connection, destination: str, dataset: str) -> int:
+    """Return the newest number that the official table of a dataset gave to a row of ours; 0 where none went."""
+    parameters = {"destination": destination, "dataset": dataset, "limit": LATE_COUNT}
+    row = session.execute(_SQL.newest_of, parameters).fetchone()
+    return int(row[0]) if row else 0
+
+
+def claimed(session: psycopg.Connection, destination: str, dataset: str, *, since: datetime) -> list[int]:
+    """Return the numbers over there of the rows that were delivered since a time."""
+    parameters = {"destination": destination, "dataset": dataset, "since": since}
+    row = session.execute(_SQL.claimed, parameters).fetchone()
+    return list(row[0]) if row else []
 
 
 def decide(session: psycopg.Connection, batch_id: UUID, *, is_there: bool) -> bool:

@@ -30,3 +30,26 @@ JOIN qianzhi.lanes USING (lane_id)
 JOIN qianzhi.destinations USING (destination_id)
 WHERE name = %(destination)s
 GROUP BY dataset
+
+-- name: newest_of
+-- The newest number that a row of ours got in the official table of one dataset. Of a lane's batches only those sealed
+-- last can have it: nothing new of a lane overtakes a sealed batch, but for the few that are on their way together.
+SELECT coalesce(max(upper(remote_ids)) - 1, 0) FROM (
+    SELECT remote_ids
+    FROM qianzhi.batches
+    JOIN qianzhi.handovers USING (batch_id)
+    WHERE lane_id = (
+        SELECT lane_id FROM qianzhi.lanes JOIN qianzhi.destinations USING (destination_id)
+        WHERE name = %(destination)s AND dataset = %(dataset)s)
+    ORDER BY sealed_at DESC
+    LIMIT %(limit)s
+) AS late
+
+-- name: claimed
+-- The numbers of rows that were delivered since a time: those that were recognised stand among them.
+SELECT coalesce(array_agg(remote_id), '{}')
+FROM qianzhi.batches
+JOIN qianzhi.deliveries USING (batch_id)
+WHERE batches.delivered_at >= %(since)s AND batches.lane_id = (
+    SELECT lane_id FROM qianzhi.lanes JOIN qianzhi.destinations USING (destination_id)
+    WHERE name = %(destination)s AND dataset = %(dataset)s)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from qianzhi.sealing.envelopes import Envelope, Manifest
-    from qianzhi.sealing.notes import DeliveryNote
+    from qianzhi.sealing.notes import DeliveryNote, PartlyThere
     from qianzhi.sealing.receipts import Receipt
     from qianzhi.specs.model import Regulator, Text
 
@@ -33,9 +33,10 @@ class Door(Protocol):
     def encode(self, manifest: Manifest, rows: pl.DataFrame) -> bytes:
         """Return the bytes that are committed before the first attempt and sent unchanged ever after. Pure."""
 
-    def send(self, manifest: Manifest, sealed: bytes) -> tuple[Receipt, bytes] | DeliveryNote:
+    def send(self, manifest: Manifest, sealed: bytes) -> tuple[Receipt, bytes] | DeliveryNote | PartlyThere:
         """
         Deliver one batch and return the receipt, read and as it came; a note where the destination gives no receipt.
+        Where some of its rows stand there already, nothing is delivered: they are to be told apart from the others.
 
         May block up to the destination's timeout. Safe to repeat: the batch id is the idempotency key.
         Raises RetryableError when no answer was read, SenderError when the destination refuses this batch as

@@ -25,6 +25,13 @@ class DeliveryNote:
     rows: pl.DataFrame  # ROWS: where each row stands there
 
 
+@dataclass(frozen=True, slots=True)
+class PartlyThere:
+    """Some rows of a batch stand at the destination already, from a time that the ledger knows nothing of."""
+
+    row_ids: pl.Series  # of those; nothing was inserted
+
+
 def note_rows(row_ids: pl.Series, remote_ids: Sequence[int]) -> pl.DataFrame:
     """Return the ROWS of a note: the destination numbers rows in the order in which they come."""
     return pl.DataFrame({"row_id": row_ids, "remote_id": sorted(remote_ids)}, schema=ROWS)

@@ -53,7 +53,7 @@ class Official:
 
     def opener(self, regulator: Regulator, ledger: str) -> Callable[[], FrontDoor]:
         """Return what opens a door to it."""
-        return lambda: FrontDoor(self.machine(), regulator, LedgerJournal(ledger))
+        return lambda: FrontDoor(self.machine(), regulator, LedgerJournal(ledger, "official"))
 
 
 def make_tables(superuser_dsn: str, regulator: Regulator, role: str) -> None:

@@ -75,7 +75,7 @@ def run_and_die(site: Site, module: str, name: str, when: str) -> None:
         OFFICIAL,
         REGULATOR,
         INSTITUTION,
-        lambda: FrontDoor(site.machine, REGULATOR, LedgerJournal(site.dsn)),
+        lambda: FrontDoor(site.machine, REGULATOR, LedgerJournal(site.dsn, OFFICIAL)),
         REGULATOR.schedule,
         backoff=Backoff(0.001, 0.002),
         withholds_errors=True,

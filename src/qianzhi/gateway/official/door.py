@@ -16,17 +16,20 @@ import psycopg
 
 from qianzhi.db.server import connect
 from qianzhi.errors import OperatorError, RetryableError
-from qianzhi.gateway.official import tables
+from qianzhi.gateway.official import profile, tables
+from qianzhi.gateway.official.horizon import REMEDY, Memory, horizon
 from qianzhi.gateway.official.session import judged, open_session
 from qianzhi.gateway.official.tables import SQL, Table, texts_of
-from qianzhi.ledger import handovers
+from qianzhi.ledger import audit, handovers, reconciliations
 from qianzhi.ledger.handovers import Transaction
+from qianzhi.ledger.reconciliations import Reconciliation
 from qianzhi.runtime import clock
 from qianzhi.sealing import envelopes
-from qianzhi.sealing.notes import DeliveryNote, note_rows
+from qianzhi.sealing.notes import ROWS, DeliveryNote, PartlyThere, note_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from qianzhi.db.server import Session
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
     from qianzhi.specs.model import Dataset, Regulator
 
 
-class Journal(Protocol):
+class Journal(Memory, Protocol):
     """Where transactions are known before they are committed over there."""
 
     def note(self, batch_id: UUID, transaction: Transaction, remote_ids: Sequence[int]) -> None:
@@ -53,9 +56,12 @@ class Journal(Protocol):
 class LedgerJournal:
     """The journal in the gateway's ledger, by a session of its own; not for several threads."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, destination: str) -> None:
         self._dsn = dsn
+        self._destination = destination
         self._session: Session | None = None
+        self._decided: dict[str, list[Reconciliation]] = {}
+        self._decided_at_id = 0  # of the audit, which tells of each decision
 
     def note(self, batch_id: UUID, transaction: Transaction, remote_ids: Sequence[int]) -> None:
         """Put a transaction on record, durably."""
@@ -65,6 +71,24 @@ class LedgerJournal:
     def last(self, batch_id: UUID) -> Handover | None:
         """Return the newest transaction of a batch."""
         return handovers.last(self._open(), batch_id)
+
+    def newest(self, dataset: str) -> int:
+        """Return the newest number that a row of ours got; 0 where none went."""
+        return handovers.newest_of(self._open(), self._destination, dataset)
+
+    def reconciled(self, dataset: str) -> list[Reconciliation]:
+        """Return what was decided about numbers beyond that."""
+        session = self._open()
+        if (newest := audit.newest_id(session)) != self._decided_at_id:
+            self._decided.clear()
+            self._decided_at_id = newest
+        if dataset not in self._decided:
+            self._decided[dataset] = reconciliations.of(session, self._destination, dataset)
+        return self._decided[dataset]
+
+    def claimed(self, dataset: str, *, since: datetime) -> list[int]:
+        """Return the numbers of rows that were delivered since a time."""
+        return handovers.claimed(self._open(), self._destination, dataset, since=since)
 
     def close(self) -> None:
         """Release the session."""
@@ -95,6 +119,7 @@ class Machine:
     dsn: str
     place: Place
     folder: Folder | None  # None: records name files that are on the official machine already
+    shared: frozenset[str] = frozenset()  # datasets whose tables others fill as well
 
 
 class FrontDoor:
@@ -114,8 +139,13 @@ class FrontDoor:
         """Return the sealed envelope: what the spool keeps, and what is inserted."""
         return envelopes.seal(manifest, rows)
 
-    def send(self, manifest: Manifest, sealed: bytes) -> DeliveryNote:
-        """Insert one batch in one transaction, unless an earlier attempt has done so; return the note of it."""
+    def send(self, manifest: Manifest, sealed: bytes) -> DeliveryNote | PartlyThere:
+        """
+        Insert one batch in one transaction, unless an earlier attempt has done so; return the note of it.
+
+        After a reconciliation rows that stand there already are recognised: they are not inserted. Raises
+        OperatorError where rows stand there that the ledger does not know, and nobody has decided about.
+        """
         rows = envelopes.open_envelope(sealed).rows
         with judged("The official machine did not take the batch"):
             last = self._journal.last(manifest.batch_id)
@@ -126,12 +156,14 @@ class FrontDoor:
                     remedy="It is asked again; nothing is inserted twice.",
                 )
             if last and fate is Fate.THERE:
-                remote_ids, delivered_at = last.remote_ids, last.handed_at
-            else:
-                remote_ids, delivered_at = self._insert(manifest, rows), clock.now()
+                return _noted(manifest, sealed, note_rows(rows["row_id"], last.remote_ids), last.handed_at)
+            there = self._recognised(manifest, rows)
+            if there.is_empty():
+                there = note_rows(rows["row_id"], self._insert(manifest, rows))
         self._images.clear()
-        placed = note_rows(rows["row_id"], remote_ids)
-        return DeliveryNote(manifest.batch_id, envelopes.digest(sealed), delivered_at, placed)
+        if there.height < rows.height:
+            return PartlyThere(there["row_id"])
+        return _noted(manifest, sealed, there, clock.now())
 
     def offer(
         self, digest: bytes, media_type: str, content: bytes, *, goes_on: Callable[[], bool] = lambda: True
@@ -156,6 +188,26 @@ class FrontDoor:
         """Release the sessions."""
         self._hang_up()
         self._journal.close()
+
+    def _recognised(self, manifest: Manifest, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return which rows (ROWS) stand there from a time that the ledger knows nothing of."""
+        dataset, now = self._regulator.dataset(manifest.dataset), clock.now()
+        session, table = self._session(), self._table(dataset)
+        found = horizon(session, table, dataset.name, self._journal)
+        spans = [each for each in found.reconciled if each.is_compared(now)]
+        is_shared = dataset.name in self._machine.shared
+        if found.beyond and not is_shared:
+            raise OperatorError(found.beyond.what, remedy=REMEDY)
+        if found.beyond:
+            spans.append(Reconciliation(now, found.beyond.first, found.beyond.last, may_be_ours=True))
+        if not spans:
+            return pl.DataFrame(schema=ROWS)
+        known = self._journal.claimed(dataset.name, since=min(each.decided_at for each in spans))
+        filled_at = profile.load(self._regulator, None).filled_at
+        there = table.same(session, texts_of(rows, dataset, self._images), spans, but_for=known, leave=filled_at)
+        if found.beyond and (there["remote_id"] >= found.beyond.first).any():
+            raise OperatorError(found.beyond.what, remedy=REMEDY)
+        return there
 
     def _insert(self, manifest: Manifest, rows: pl.DataFrame) -> list[int]:
         dataset = self._regulator.dataset(manifest.dataset)
@@ -223,6 +275,10 @@ class FrontDoor:
             self._held.close()
         self._tables.clear()
         self._held = None
+
+
+def _noted(manifest: Manifest, sealed: bytes, placed: pl.DataFrame, at: datetime) -> DeliveryNote:
+    return DeliveryNote(manifest.batch_id, envelopes.digest(sealed), at, placed)
 
 
 def _said(session: Session, transaction: int) -> str | None:

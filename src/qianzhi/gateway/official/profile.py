@@ -46,6 +46,7 @@ class Profile:
     fields: Mapping[str, str]  # further headings of fields
     datasets: Mapping[str, str]  # name by name, title and further words
     classes: tuple[tuple[str, ErrorClass], ...]  # parts of reasons
+    filled_at: str | None  # the field that says when a row was filled in: one that is inserted again says another time
 
     def class_of(self, code: str, reason: str) -> ErrorClass:
         """Return the class that a code says, or a reason speaks of."""
@@ -88,6 +89,7 @@ def parse(content: bytes, regulator: Regulator, *, name: str) -> Profile:
     with parse_toml(content, name) as top:
         top.choice("status", Status)
         top.text("source")
+        filled_at = top.optional("filled_at")
         with top.table("columns") as columns:
             meanings = {plain(word): each for each in Meaning for word in columns.texts_or_none(each.value)}
         with top.table("words") as words:
@@ -102,6 +104,7 @@ def parse(content: bytes, regulator: Regulator, *, name: str) -> Profile:
             fields=_by_word(_words(top, "fields", fields)),
             datasets=_by_word(_words(top, "datasets", [each.name for each in regulator.datasets])) | datasets,
             classes=tuple((part, ErrorClass(kind)) for kind, parts in classes.items() for part in parts),
+            filled_at=filled_at,
         )
 
 

@@ -11,11 +11,13 @@ from psycopg import sql
 from qianzhi.db.queries import load
 from qianzhi.errors import OperatorError
 from qianzhi.sealing.envelopes import blob_column
+from qianzhi.sealing.notes import ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from qianzhi.db.server import Session
+    from qianzhi.ledger.reconciliations import Reconciliation
     from qianzhi.specs.model import Dataset
 
 SQL: Final = load("qianzhi.gateway.official", "tables.sql")
@@ -84,6 +86,49 @@ class Table:
         given = [*(rows[column.field].to_list() for column in self.columns), list(remote_ids)]
         row = session.execute(statement, given).fetchone()
         return (int(str(row[0])), int(str(row[1]))) if row else (0, 0)
+
+    def same(
+        self,
+        session: Session,
+        rows: pl.DataFrame,
+        spans: Sequence[Reconciliation],
+        *,
+        but_for: Sequence[int],
+        leave: str | None,
+    ) -> pl.DataFrame:
+        """
+        Return which rows (row_id) stand within some spans of numbers, and under which (remote_id).
+
+        They say the same in every column but `leave`; the numbers `but_for` stand for other rows already.
+        """
+        chosen = [(place, column) for place, column in enumerate(self.columns) if column.field != leave]
+        statement = sql.SQL(SQL.same).format(
+            table=self.identifier,
+            id=self.id,
+            columns=_listed([_plainly(sql.SQL("t.{}").format(sql.Identifier(each.name)), each) for _, each in chosen]),
+            values=_listed([_plainly(_value(place, each), each) for place, each in chosen]),
+            arrays=_listed([sql.SQL("%s::text[]")] * len(self.columns)),
+            names=_listed(_names(len(self.columns))),
+        )
+        given = [rows[column.field].to_list() for column in self.columns]
+        firsts, lasts = [span.first for span in spans], [span.last for span in spans]
+        within = [min(firsts), max(lasts), list(but_for), firsts, lasts]
+        found = session.execute(statement, [*given, *within]).fetchall()
+        return pl.DataFrame(
+            [(rows["row_id"][int(str(place)) - 1], int(str(remote_id))) for place, remote_id in found],
+            schema=ROWS,
+            orient="row",
+        )
+
+    def beyond(
+        self, session: Session, newest: int, last: int, spans: Sequence[Reconciliation]
+    ) -> tuple[int, int, int]:
+        """Return how many rows stand behind a number, up to another, and outside of spans; the first and the last."""
+        statement = sql.SQL(SQL.beyond).format(table=self.identifier, id=self.id)
+        firsts, lasts = [span.first for span in spans], [span.last for span in spans]
+        given = {"newest": newest, "last": last, "firsts": firsts, "lasts": lasts}
+        count, first, found = session.execute(statement, given).fetchone() or (0, 0, 0)
+        return int(str(count)), int(str(first)), int(str(found))
 
     def last_id(self, session: Session) -> int:
         """Return the newest number of the table, or 0."""
@@ -156,6 +201,11 @@ def _value(place: int, column: Column) -> sql.Composable:
     if column.type is None:
         return given
     return sql.SQL("CAST({} AS {})").format(given, sql.SQL(column.type))  # of the catalogue
+
+
+def _plainly(value: sql.Composable, column: Column) -> sql.Composable:
+    """Return a value as it compares by its text: without the blanks that a type of fixed length adds."""
+    return sql.SQL("{}::text").format(value) if column.type is None else value
 
 
 def _names(count: int) -> list[sql.Composable]:

@@ -1,6 +1,6 @@
 -- name: columns
 -- The columns of a table, however it is spelt; whether one must be given, and whether its type is a text.
-SELECT c.relname, a.attname, format_type(a.atttypid, NULL), t.typcategory = 'S',
+SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), t.typcategory = 'S',
     a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
@@ -28,6 +28,31 @@ FROM {table} AS t JOIN unnest({arrays}) AS given ({names}) ON t.{id} = given.rem
 -- name: last_id
 -- The newest number of a table.
 SELECT coalesce(max({id}), 0)::bigint FROM {table}
+
+-- name: beyond
+-- Rows behind a number, up to another, that stand outside some spans of numbers: how many, the first and the last one.
+SELECT count(*), coalesce(min({id}), 0)::bigint, coalesce(max({id}), 0)::bigint
+FROM {table}
+WHERE {id} > %(newest)s AND {id} <= %(last)s AND NOT EXISTS (
+    SELECT FROM unnest(%(firsts)s::bigint[], %(lasts)s::bigint[]) AS span (first, last)
+    WHERE {id} BETWEEN span.first AND span.last)
+
+-- name: same
+-- Which rows of a batch stand within some spans of numbers and say the same: by their places, and the numbers. Of rows
+-- that say the same among themselves the first goes with the first, so that each number is given once.
+WITH given AS (
+    SELECT place, said, row_number() OVER (PARTITION BY said ORDER BY place) AS nth
+    FROM (SELECT place, ROW({values})::text AS said
+          FROM unnest({arrays}) WITH ORDINALITY AS given ({names}, place)) AS ours
+), there AS (
+    SELECT remote_id, said, row_number() OVER (PARTITION BY said ORDER BY remote_id) AS nth
+    FROM (SELECT t.{id}::bigint AS remote_id, ROW({columns})::text AS said
+          FROM {table} AS t
+          WHERE t.{id} BETWEEN %s AND %s AND t.{id} <> ALL (%s::bigint[])
+            AND EXISTS (SELECT FROM unnest(%s::bigint[], %s::bigint[]) AS span (first, last)
+                        WHERE t.{id} BETWEEN span.first AND span.last)) AS theirs
+)
+SELECT place, remote_id FROM given JOIN there USING (said, nth) ORDER BY place
 
 -- name: commit_safely
 -- Whatever the account's own setting: what is committed must outlive a crash, for we shall say that it is there.
