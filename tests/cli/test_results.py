@@ -77,6 +77,17 @@ def test_what_was_delivered_is_accepted_when_the_console_says_so(front: Path, of
     assert (found["code"], found["class"], found["reason"].endswith("(重复)")) == ("R01", "E07", True)
 
 
+def test_rows_that_are_not_known_are_decided_about(front: Path, official: Official) -> None:
+    """A rehearsal names them and changes nothing; a decision lets rows go on, and is needed once."""
+    official.ask("INSERT INTO device (jgdm) VALUES ('44')")
+    words = ("gateway", "results", "reconcile", "--destination", "official")
+    named = [{"dataset": "device", "first": 1, "last": 1, "rows": 1}]
+    assert ask(front, *words, "--dry-run") == named
+    assert ask(front, *words, "--others") == named
+    assert ask(front, *words) == []
+    assert "no row that is not known" in call(front, *words).output
+
+
 def test_mistakes_are_told_with_a_remedy(front: Path, home: Path, tmp_path: Path) -> None:
     """No such file, no such destination, no export, no machine at all, no such batch."""
     text = tmp_path / "text.csv"

@@ -14,6 +14,7 @@ from qianzhi.cli.terminal import (
     DatasetOption,
     HomeOption,
     JsonOption,
+    actor,
     keep_logs,
     print_facts,
     print_json,
@@ -23,6 +24,9 @@ from qianzhi.cli.terminal import (
 from qianzhi.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qianzhi.gateway.official.horizon import Beyond
     from qianzhi.gateway.official.results import Imported
     from qianzhi.runtime.home import Home
     from qianzhi.runtime.settings import Settings
@@ -96,6 +100,40 @@ def decide(
     typer.echo("Noted; the batch goes on with the next attempt, and at once with `qianzhi gateway cycle`.")
 
 
+@app.command()
+def reconcile(
+    destination: Annotated[str, typer.Option(help="The destination that the rows were delivered to.")],
+    home: HomeOption = None,
+    *,
+    others: Annotated[bool, typer.Option("--others", help="None of these rows came from this gateway.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell which rows they are, and change nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    Go on in front of official tables with rows that the ledger does not know, as after the restore of an old backup.
+
+    Let hospital systems insert again first what the backup lacks. Each row that is about to go is then looked for
+    among these rows: what is there already is recorded as delivered, and what is not goes.
+    """
+    from qianzhi import regulators
+    from qianzhi.gateway import assembly
+    from qianzhi.gateway.official import reconciling
+    from qianzhi.gateway.service import database
+
+    place, settings = _opened(home)
+    _require_front_machine(settings, destination)
+    said = settings.gateway.destinations[destination]
+    machine, regulator = assembly.front_machine(said), regulators.regulator(said.regulator)
+    dsn = assembly.owner_dsn(place, settings)
+    with database(place, settings):
+        if dry_run:
+            found = list(reconciling.unknown(dsn, destination, machine, regulator.datasets))
+        else:
+            who = actor()
+            found = list(reconciling.reconcile(dsn, destination, machine, regulator, may_be_ours=not others, actor=who))
+    _print_unknown(found, as_json=as_json, is_rehearsal=dry_run)
+
+
 def _opened(home: Path | None) -> tuple[Home, Settings]:
     from qianzhi.runtime.home import End, find_home
     from qianzhi.runtime.sources import load_settings
@@ -131,3 +169,16 @@ def _print(done: Imported, *, as_json: bool, is_rehearsal: bool) -> None:
     if done.unmatched:
         columns = ("sheet", "line", "dataset", "why")
         print_table("Lines that settle nothing", columns, [[each[name] for name in columns] for each in done.unmatched])
+
+
+def _print_unknown(found: Sequence[Beyond], *, as_json: bool, is_rehearsal: bool) -> None:
+    columns = ("dataset", "first", "last", "rows")
+    rows = [[each.dataset, each.first, each.last, each.row_count] for each in found]
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    elif not rows:
+        typer.echo("The official tables have no row that is not known here, or decided about.")
+    else:
+        print_table("Rows that were not known here", columns, rows)
+        if not is_rehearsal:
+            typer.echo("Noted; rows go on with the next attempt, and at once with `qianzhi gateway cycle`.")

@@ -61,11 +61,6 @@ def last(session: psycopg.Connection, batch_id: UUID) -> Handover | None:
     return Handover(handed_at, Transaction(system, number), remote_ids, is_there)
 
 
-def newest(session: psycopg.Connection, destination: str) -> dict[str, int]:
-    """Return by dataset the newest number that the official tables gave to a row of ours."""
-    return dict(session.execute(_SQL.newest, {"destination": destination}).fetchall())
-
-
 def newest_of(session: psycopg.Connection, destination: str, dataset: str) -> int:
     """Return the newest number that the official table of a dataset gave to a row of ours; 0 where none went."""
     parameters = {"destination": destination, "dataset": dataset, "limit": LATE_COUNT}

@@ -21,16 +21,6 @@ WHERE handover_id = (
     SELECT handover_id FROM qianzhi.handovers JOIN qianzhi.batches USING (batch_id)
     WHERE batch_id = %(batch_id)s AND state = 'sealed' ORDER BY handover_id DESC LIMIT 1)
 
--- name: newest
--- The newest number of each official table of a destination that a row of ours got.
-SELECT dataset, max(upper(remote_ids)) - 1
-FROM qianzhi.handovers
-JOIN qianzhi.batches USING (batch_id)
-JOIN qianzhi.lanes USING (lane_id)
-JOIN qianzhi.destinations USING (destination_id)
-WHERE name = %(destination)s
-GROUP BY dataset
-
 -- name: newest_of
 -- The newest number that a row of ours got in the official table of one dataset. Of a lane's batches only those sealed
 -- last can have it: nothing new of a lane overtakes a sealed batch, but for the few that are on their way together.

@@ -36,8 +36,8 @@ class Door(Protocol):
     def send(self, manifest: Manifest, sealed: bytes) -> tuple[Receipt, bytes] | DeliveryNote | PartlyThere:
         """
         Deliver one batch and return the receipt, read and as it came; a note where the destination gives no receipt.
-        Where some of its rows stand there already, nothing is delivered: they are to be told apart from the others.
 
+        Where some of its rows stand there already, nothing is delivered: they are to be told apart from the others.
         May block up to the destination's timeout. Safe to repeat: the batch id is the idempotency key.
         Raises RetryableError when no answer was read, SenderError when the destination refuses this batch as
         such, OperatorError when it refuses this gateway (credential, edition) or talks nonsense.

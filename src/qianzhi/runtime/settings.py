@@ -142,9 +142,7 @@ class FrontMachine(Section):
     results_profile: HomePath | None = setting(
         None, "Headings of the official console's exports, instead of those that come with the regulator."
     )
-    shared: tuple[str, ...] = setting(
-        (), "Datasets whose official tables others fill as well: rows that the ledger does not know stop nothing there."
-    )
+    shared: tuple[str, ...] = setting((), "Datasets whose official tables other systems fill as well.")
 
 
 class Destination(Section):

@@ -16,7 +16,7 @@ from qianzhi.gateway import doctor
 from qianzhi.gateway.diagnosis import Health
 from qianzhi.gateway.official import examination
 from qianzhi.gateway.official.folder import Folder
-from qianzhi.ledger import handovers
+from qianzhi.gateway.official.reconciling import reconcile
 from qianzhi.runtime.sources import write_settings
 
 if TYPE_CHECKING:
@@ -91,17 +91,23 @@ def test_the_image_folder_is_tried(official: Official) -> None:
 def test_rows_that_the_ledger_does_not_know_are_told(
     workplace: Workplace, front: Destination, official: Official, ask: psycopg.Connection
 ) -> None:
-    """After the restore of an older ledger these were delivered already; nothing is said before the first delivery."""
-    assert handovers.newest(ask, OFFICIAL) == {}
-    known = []
-    for office in ("a", "b"):
-        stage(ask, "contacts", rows.contacts([office]))
-        cycle(workplace, front)
-        known.append(handovers.newest(ask, OFFICIAL))
+    """They keep rows waiting until somebody has decided, unless others fill the table by agreement."""
+    stage(ask, "contacts", rows.contacts(["a"]))
+    cycle(workplace, front)
     contacts = [REGULATOR.dataset("contacts")]
-    before, now = (examination.ahead(OFFICIAL, official.machine(), contacts, each, wait_seconds=0.2) for each in known)
-    assert (before.health, now.health) == (Health.NOTE, Health.WELL)
-    assert "contacts 2-2" in before.as_json("en")["what"]
+
+    def told(machine: Machine) -> Diagnosis:
+        return examination.rows_there(OFFICIAL, machine, workplace.dsn, contacts, wait_seconds=0.2)
+
+    assert told(official.machine()).health is Health.WELL
+    official.ask("INSERT INTO contacts (jgdm) VALUES ('44'), ('44')")
+    found, shared = told(official.machine()), told(replace(official.machine(), shared=frozenset({"contacts"})))
+    assert (found.health, shared.health) == (Health.ILL, Health.NOTE)
+    assert "contacts 2-3" in found.as_json("en")["what"]
+    assert "results reconcile" in found.as_json("zh")["remedy"]
+    done = reconcile(workplace.dsn, OFFICIAL, official.machine(), REGULATOR, may_be_ours=False, actor="operator")
+    assert len(list(done)) == 1
+    assert told(official.machine()).health is Health.WELL
 
 
 def test_the_doctor_looks_at_every_destination(home: Home, official: Official, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,14 @@ def test_a_number_or_a_time_of_the_event_tells_versions_apart() -> None:
     assert found.unmatched.select("place", "trouble").rows() == [(3, matching.OTHER_VERSION)]
 
 
+def test_a_row_that_was_recognised_later_is_known_by_its_event() -> None:
+    """The console spoke before the ledger knew of the row; a line that names no event settles nothing."""
+    versions = delivered({"delivered_us": 200, "occurred_us": 5}, {"delivered_us": 201, "occurred_us": 6})
+    found = match(lines({"occurred_us": 6}, {"occurred_us": 7}, {}), versions)
+    assert found.news.select("place", "row_id").rows() == [(0, 2)]
+    assert found.unmatched["trouble"].to_list() == [matching.NOT_DELIVERED] * 2
+
+
 def test_another_record_of_the_same_hash_is_not_meant() -> None:
     """A hit by the first hash is verified by the second."""
     found = match(lines({"key_check": 3}), delivered({"delivered_us": 10}))

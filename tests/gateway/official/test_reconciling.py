@@ -204,7 +204,7 @@ def test_a_child_follows_a_parent_that_was_recognised(site: Site, played: Played
 
 
 def test_rows_of_others_are_not_compared(site: Site) -> None:
-    """A table that was filled before this gateway came: it is said once, and what others insert later is asked again."""
+    """A table that was filled before this gateway came: it is said once; what others insert later is asked again."""
     stranger(site, "a")
     site.stage("contacts", rows.contacts(["a"]))
     assert site.cycle() == {"contacts"}

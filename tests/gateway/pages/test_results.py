@@ -50,6 +50,7 @@ class Desk:
 
     base: str
     dsn: str
+    official: Official
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,8 @@ def desk(postgres: Cluster, free_port: Callable[[], int], tmp_path_factory: pyte
             session.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     make_tables(postgres.dsn(names[1]), REGULATOR, role)
     port = free_port()
-    home = delivered(folder, postgres, names[0], sign_in(postgres.dsn(names[1]), folder, role), port)
+    official = sign_in(postgres.dsn(names[1]), folder, role)
+    home = delivered(folder, postgres, names[0], official, port)
     output = (folder / "console.out").open("wb")
     process = subprocess.Popen(
         [sys.executable, "-m", "qianzhi", "gateway", "console", "--home", str(home.path)],
@@ -73,7 +75,7 @@ def desk(postgres: Cluster, free_port: Callable[[], int], tmp_path_factory: pyte
     output.close()
     try:
         wait_until_it_answers(port, process)
-        yield Desk(f"http://127.0.0.1:{port}", postgres.dsn(names[0]))
+        yield Desk(f"http://127.0.0.1:{port}", postgres.dsn(names[0]), official)
     finally:
         process.terminate()
         process.wait(30)
@@ -163,6 +165,22 @@ def test_a_file_that_is_no_export_is_refused_in_words(guest: Visitor) -> None:
     guest.go("/results")
     guest.page.set_input_files("input[type=file]", FilePayload(name="x.csv", mimeType="text/csv", buffer=b"a,b\n1,2"))
     guest.page.wait_for_selector("text=文件中没有能识别记录和处理结果的表头。")
+
+
+def test_rows_that_the_ledger_does_not_know_are_decided_about(desk: Desk, guest: Visitor) -> None:
+    """They are named by table and number; whoever decides stands in the audit, and then there is nothing to decide."""
+    guest.go("/results")
+    guest.page.click("text=核对官方表")
+    guest.page.wait_for_selector("text=官方表中的记录都在本机台账中，或已核对。")
+    desk.official.ask("INSERT INTO contacts (jgdm, bm) VALUES ('44', 'x')")
+    guest.page.click("text=核对官方表")
+    guest.page.wait_for_selector(".q-dialog >> text=行政管理科室通讯表: 1 条（ID 3 至 3）")
+    guest.page.click("text=都不是本机写入的")
+    guest.page.wait_for_selector("text=已记录，下次尝试时继续送达。")
+    with psycopg.connect(desk.dsn) as session:
+        (entry,) = session.execute("SELECT actor, subject, detail FROM qianzhi.audit WHERE event LIKE '%reconciled'")
+    assert (entry[0].endswith("operator"), entry[1]) == (True, "official/contacts")
+    assert entry[2] == {"first": 3, "last": 3, "may_be_ours": False}
 
 
 def test_the_page_speaks_english_too(guest: Visitor, pictures: Path | None) -> None:

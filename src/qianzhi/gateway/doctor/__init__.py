@@ -29,7 +29,7 @@ from qianzhi.gateway.doctor import (
 from qianzhi.gateway.documents.checklist import summary
 from qianzhi.gateway.documents.opening import dossier, wants_documents
 from qianzhi.gateway.official import examination
-from qianzhi.ledger import handovers, promises, tally
+from qianzhi.ledger import promises, tally
 from qianzhi.regulators.machine import machine_of
 from qianzhi.runtime import clock
 from qianzhi.runtime.home import End
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 
     from qianzhi.regulators.machine import Machine
     from qianzhi.runtime.home import Home
-    from qianzhi.runtime.settings import Settings
+    from qianzhi.runtime.settings import Destination, Settings
+    from qianzhi.specs.model import Dataset, Regulator
 
 __all__ = ["Diagnosis", "Health", "examine"]
 
@@ -83,7 +84,7 @@ def examine(home: Home, settings: Settings) -> Iterator[Diagnosis]:
     for name, said in settings.gateway.destinations.items():
         yield from guarded(f"destination {name}", partial(_destination, home, settings, name))
         yield from guarded(f"deliveries to {name}", partial(_deliveries, home, settings, name))
-        if said.kind is DestinationKind.FRONT_MACHINE:
+        if said.enabled and said.kind is DestinationKind.FRONT_MACHINE:
             yield from guarded(f"rows at {name}", partial(_rows_there, home, settings, name))
         if said.enabled and wants_documents(said):
             yield from guarded(f"documents for {name}", partial(_documents, home, settings, name))
@@ -175,7 +176,7 @@ def _destination(home: Home, settings: Settings, name: str) -> Iterator[Diagnosi
         return
     chosen = assembly.destination(home, settings, name)
     if said.kind is DestinationKind.FRONT_MACHINE:
-        submitted = [each for each in chosen.regulator.datasets if said.submit == "all" or each.name in said.submit]
+        submitted = _submitted(said, chosen.regulator)
         yield from examination.examine(name, assembly.front_machine(said), submitted, wait_seconds=CONNECT_SECONDS)
         return
     chosen.open_door().close()
@@ -218,13 +219,14 @@ def _deliveries(home: Home, settings: Settings, name: str) -> Iterator[Diagnosis
 
 
 def _rows_there(home: Home, settings: Settings, name: str) -> Iterator[Diagnosis]:
-    """Look also at a machine that is switched off: so it is after a restore."""
     said = settings.gateway.destinations[name]
-    with _session(home, settings) as found:
-        known = handovers.newest(found, name)
-    if known:
-        delivered = [each for each in regulators.regulator(said.regulator).datasets if each.name in known]
-        yield examination.ahead(name, assembly.front_machine(said), delivered, known, wait_seconds=CONNECT_SECONDS)
+    submitted = _submitted(said, regulators.regulator(said.regulator))
+    dsn, machine = assembly.owner_dsn(home, settings), assembly.front_machine(said)
+    yield examination.rows_there(name, machine, dsn, submitted, wait_seconds=CONNECT_SECONDS)
+
+
+def _submitted(said: Destination, regulator: Regulator) -> list[Dataset]:
+    return [each for each in regulator.datasets if said.submit == "all" or each.name in said.submit]
 
 
 def _documents(home: Home, settings: Settings, name: str) -> Diagnosis:

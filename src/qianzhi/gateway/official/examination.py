@@ -8,13 +8,14 @@ from uuid import uuid4
 from qianzhi.errors import QianzhiError
 from qianzhi.gateway.diagnosis import Diagnosis, both, ill, note, well
 from qianzhi.gateway.official import tables
+from qianzhi.gateway.official.reconciling import unknown
 from qianzhi.gateway.official.session import judged, open_session
 from qianzhi.gateway.official.tables import SQL
 from qianzhi.runtime.files import write_durably
 from qianzhi.specs.model import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from psycopg import sql
@@ -43,33 +44,37 @@ def examine(name: str, machine: Machine, datasets: Collection[Dataset], *, wait_
         yield _folder(f"image folder of {name}", machine.folder, datasets)
 
 
-def ahead(
-    name: str, machine: Machine, datasets: Collection[Dataset], known: Mapping[str, int], *, wait_seconds: float
+def rows_there(
+    name: str, machine: Machine, dsn: str, datasets: Collection[Dataset], *, wait_seconds: float
 ) -> Diagnosis:
-    """
-    Return whether the official tables have newer rows than any that we know to have delivered (its number by dataset).
-
-    After the restore of an older ledger some of them are ours, and would be inserted once more.
-    """
-    title, beyond = f"rows at {name}", []
-    with open_session(machine.dsn, wait_seconds=wait_seconds) as session, judged("The official machine refused"):
-        for dataset in datasets:
-            last = tables.find(session, machine.place, dataset).last_id(session)
-            if last > known[dataset.name]:
-                beyond.append(f"{dataset.name} {known[dataset.name] + 1}-{last}")
-    if not beyond:
-        return well(title, "没有比本机台账更新的记录。", "None is newer than the ledger here knows.")
-    listed = ", ".join(beyond)
-    return note(
+    """Return whether the official tables have rows that the ledger (`dsn`) cannot explain: nothing goes there then."""
+    title = f"rows at {name}"
+    found = list(unknown(dsn, name, machine, datasets, wait_seconds=wait_seconds))
+    stopping = [each for each in found if each.dataset not in machine.shared]
+    if not found:
+        return well(
+            title, "官方表中的记录都在本机台账中，或已核对。", "Each is known to the ledger here, or decided about."
+        )
+    listed = ", ".join(f"{each.dataset} {each.first}-{each.last}" for each in stopping or found)
+    zh, en = (
+        f"官方表中有本机台账不知道的记录（ID）：{listed}。",
+        f"Rows that the ledger here does not know, by ID: {listed}.",
+    )
+    if not stopping:
+        return note(
+            title, Text(zh, en), Text("这些表由多方写入，无需处理。", "Others fill these tables as well: all is well.")
+        )
+    return ill(
         title,
+        Text(f"{zh}核对之前，不向这些表送达记录。", f"{en} Nothing goes to these tables before they are reconciled."),
         Text(
-            f"官方表中有本机台账不知道的较新记录（ID）：{listed}。",
-            f"There are newer rows than the ledger here knows of, by their IDs: {listed}.",
-        ),
-        Text(
-            "若由其他系统写入，无需处理。若本机刚从较早的备份恢复，先停用该上报目标，按“恢复”一文核对，否则会重复写入。",
-            "Where other systems insert there, all is well. After the restore of an older backup switch the "
-            "destination off first and look at the page about restoring: rows would be inserted twice.",
+            "若本机刚从较早的备份恢复，请先让业务系统补写备份之后的记录，再运行 `qianzhi gateway results reconcile`："
+            "已在官方表中的记为已送达，其余照常送达。若这些记录都不是本机写入的，加 --others；"
+            "若该表长期由其他系统写入，请在 machine.shared 中写明。",
+            "After the restore of an older backup let hospital systems insert again what the backup lacks, then run "
+            "`qianzhi gateway results reconcile`: what stands there is recorded as delivered, and the rest goes. With "
+            "--others where none of these rows came from this gateway; name the dataset in machine.shared where other "
+            "systems always insert there.",
         ),
     )
 

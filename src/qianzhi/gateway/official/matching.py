@@ -31,11 +31,10 @@ def match(lines: pl.DataFrame, deliveries: pl.DataFrame) -> Matched:
     Match lines (LINE, of one dataset and without trouble) with the deliveries (DELIVERY) of their keys.
 
     A line speaks of the newest row of its key that was there when it was said; if it names the row's number over
-    there, or when its event occurred, only of such a row.
+    there, or when its event occurred, only of such a row. Where none was there by then, it speaks of the first one of
+    its event: a row that was recognised after a restore was there before we knew.
     """
-    pairs = (
-        lines.drop("trouble").join(deliveries, on=KEY, suffix="_there").filter(pl.col("delivered_us") <= pl.col(_SAID))
-    )
+    pairs = _paired(lines.drop("trouble").join(deliveries, on=KEY, suffix="_there"))
     fitting = _narrowed(pairs)
     chosen = (
         fitting.sort("place", "delivered_us", "remote_id_there")
@@ -62,6 +61,18 @@ def match(lines: pl.DataFrame, deliveries: pl.DataFrame) -> Matched:
         known=fine.filter(pl.col("answer").is_not_null()),
         unmatched=pl.concat([unmatched, judged.filter(pl.col("trouble").is_not_null()).select(lines.columns)]),
     )
+
+
+def _paired(joined: pl.DataFrame) -> pl.DataFrame:
+    """Keep what was there when a line was said; else the first row of the event that the line names."""
+    in_time = joined.filter(pl.col("delivered_us") <= pl.col(_SAID))
+    recognised = (
+        joined.join(in_time.select("place"), on="place", how="anti")
+        .filter(pl.col("occurred_us") == pl.col("occurred_us_there"))
+        .sort("delivered_us", "remote_id_there")
+        .unique("place", keep="first", maintain_order=True)
+    )
+    return pl.concat([in_time, recognised])
 
 
 def _narrowed(pairs: pl.DataFrame) -> pl.DataFrame:

@@ -120,9 +120,7 @@ class Table:
             orient="row",
         )
 
-    def beyond(
-        self, session: Session, newest: int, last: int, spans: Sequence[Reconciliation]
-    ) -> tuple[int, int, int]:
+    def beyond(self, session: Session, newest: int, last: int, spans: Sequence[Reconciliation]) -> tuple[int, int, int]:
         """Return how many rows stand behind a number, up to another, and outside of spans; the first and the last."""
         statement = sql.SQL(SQL.beyond).format(table=self.identifier, id=self.id)
         firsts, lasts = [span.first for span in spans], [span.last for span in spans]

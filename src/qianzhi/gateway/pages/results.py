@@ -22,6 +22,7 @@ from qianzhi.gateway import assembly, report
 from qianzhi.gateway.official import profile
 from qianzhi.gateway.official.lines import Reading
 from qianzhi.gateway.official.results import settle_results
+from qianzhi.gateway.pages.reconciling import Reconciling
 from qianzhi.runtime import clock
 from qianzhi.runtime.settings import DestinationKind
 
@@ -57,12 +58,15 @@ def page(home: Home, settings: Settings) -> Page:
 class _Results:
     def __init__(self, visit: Visit, home: Home, settings: Settings) -> None:
         self._visit = visit
+        self._home = home
         self._settings = settings
         self._dsn = assembly.owner_dsn(home, settings)
         self._machines = {name: assembly.destination(home, settings, name) for name in machines(settings)}
 
     async def show(self) -> None:
         text(_("记录送达官方前置机后，在官方控制台公布结果之前，既不算接收也不算失败。"), "p", "soft")
+        for name in self._machines:
+            await Reconciling(self._visit, self._home, self._settings, name).show()
         self._draw_upload()
         columns = [
             Column("dataset", _("所属数据集")),
