@@ -37,7 +37,8 @@ _NOTHING_SHARED = pl.lit(None, pl.List(pl.Int64))
 _TEXT = pl.col("text")  # of a key, while its two hashes are made; no regulator spells a field in lower case
 NEW, MODIFY, REVOKE = "new", "modify", "revoke"
 _BEFORE = ("live", "occurred_at", "content")  # what the change chain looks back at
-_CHAIN = frozenset({"key_is_new()", "key_is_held()", "in_order()", "not_repeated()"})
+IS_NEW, IS_HELD = "key_is_new()", "key_is_held()"  # what a key must be, for a new row and for any other
+_CHAIN = frozenset({IS_NEW, IS_HELD, "in_order()", "not_repeated()"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +128,8 @@ def _in_turn(rows: pl.DataFrame, rejecting: Collection[str]) -> pl.DataFrame:
     for is_first, rejected, operation, at, content, *held in facts.iter_rows():
         live, at_before, content_before = seen_now = (held[0], held[1], held[2]) if is_first else standing
         broken = {
-            "key_is_new()": operation == NEW and live,
-            "key_is_held()": operation != NEW and not live,
+            IS_NEW: operation == NEW and live,
+            IS_HELD: operation != NEW and not live,
             "in_order()": at is not None and at_before is not None and at < at_before,
             "not_repeated()": live and content == content_before,
         }
@@ -144,8 +145,8 @@ def _judge(rows: pl.DataFrame, rules: Mapping[str, Rule], rejecting: Collection[
     live = pl.col("live_before")
     is_new = pl.col("operation") == NEW
     broken = {
-        "key_is_new()": is_new & live,
-        "key_is_held()": ~is_new & ~live,
+        IS_NEW: is_new & live,
+        IS_HELD: ~is_new & ~live,
         "in_order()": pl.col("occurred_at") < pl.col("occurred_at_before"),
         "not_repeated()": live & (pl.col("content") == pl.col("content_before")),
     }

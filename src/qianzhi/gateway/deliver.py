@@ -132,6 +132,7 @@ class Courier:
             sealed,
             receipt,
             document,
+            dataset=self._destination.regulator.dataset(sealed.manifest.dataset),
             keeps_states=keeps_states,
             promised=self._promised(sealed, receipt),
             now=clock.now(),

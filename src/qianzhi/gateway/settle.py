@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from qianzhi.checks.state import REVOKE
+from qianzhi.checks.state import IS_HELD, IS_NEW, KEY, REVOKE
 from qianzhi.errors import OperatorError
 from qianzhi.ledger import batches, deliveries, findings, held, keys, promises
+from qianzhi.specs.model import RuleKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from qianzhi.gateway.seal import Sealed
     from qianzhi.sealing.notes import DeliveryNote
     from qianzhi.sealing.receipts import Receipt
+    from qianzhi.specs.model import Dataset
 
 
 def settle(
@@ -26,6 +28,7 @@ def settle(
     receipt: Receipt,
     document: bytes,
     *,
+    dataset: Dataset,
     keeps_states: bool,
     promised: Mapping[bytes, int],
     now: datetime,
@@ -45,7 +48,8 @@ def settle(
         findings.record_receipt(connection, batch, receipt.findings, rows=sealed.rows, now=now)
         promises.add(connection, batch.lane_id, promised, now=now)
         if keeps_states:
-            released = _let_follow(connection, batch.lane_id, settled_states(sealed.rows, receipt.rejected))
+            settled = settled_states(sealed.rows, receipt.rejected)
+            released = _let_follow(connection, batch.lane_id, settled, told_states(sealed.rows, receipt, dataset))
     connection.commit()
     return released
 
@@ -60,15 +64,18 @@ def settle_delivery(connection: Session, sealed: Sealed, note: DeliveryNote, *, 
     released = 0
     if deliveries.deliver(connection, sealed.batch, note, sealed.rows) and keeps_states:
         nothing = pl.Series("row_id", [], dtype=pl.Int64)
-        released = _let_follow(connection, sealed.batch.lane_id, settled_states(sealed.rows, nothing))
+        settled = settled_states(sealed.rows, nothing)
+        released = _let_follow(connection, sealed.batch.lane_id, settled, settled.clear())
     connection.commit()
     return released
 
 
-def _let_follow(connection: Session, lane_id: int, settled: pl.DataFrame) -> int:
+def _let_follow(connection: Session, lane_id: int, settled: pl.DataFrame, told: pl.DataFrame) -> int:
     """Put key states in force, and let go what waited for them; return how many rows that are."""
     keys.settle_states(connection, lane_id, settled.filter("accepted").select(*keys.KEY_STATE.names()))
-    return held.release(connection, lane_id, settled)
+    keys.correct_states(connection, lane_id, told.select(*keys.KEY_STATE.names()))
+    known = settled.update(told.select(*KEY, "live"), on=KEY)
+    return held.release(connection, lane_id, known)
 
 
 def _require_own_rows(sealed: Sealed, receipt: Receipt) -> None:
@@ -94,4 +101,21 @@ def settled_states(rows: pl.DataFrame, rejected: pl.Series) -> pl.DataFrame:
         .with_columns(accepted=~pl.col("row_id").is_in(rejected.implode()))
         .with_columns(live=pl.col("accepted") & (pl.col("operation") != REVOKE))
         .select(*keys.KEY_STATE.names(), "accepted")
+    )
+
+
+def told_states(rows: pl.DataFrame, receipt: Receipt, dataset: Dataset) -> pl.DataFrame:
+    """
+    Return what a receipt tells of the keys of rejected rows, as `settled_states` does.
+
+    A repeat was refused because the record is there, a change because it is not. A gateway that was restored from a
+    backup learns it by that; any other knows it.
+    """
+    forms = {rule.code: rule.check for rule in dataset.rules if rule.kind is RuleKind.STATE}
+    said = receipt.findings.select("row_id", form=pl.col("code").replace_strict(forms, default=None))
+    told = said.filter(pl.col("form").is_in([IS_NEW, IS_HELD]) & pl.col("row_id").is_in(receipt.rejected.implode()))
+    return (
+        rows.filter(pl.col("operation").is_not_null())
+        .join(told.unique("row_id"), on="row_id")
+        .select(*KEY, "row_id", live=pl.col("form") == IS_NEW, accepted=pl.lit(value=False))
     )

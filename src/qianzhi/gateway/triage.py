@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from qianzhi.checks import findings as findings_of
-from qianzhi.checks.state import KEY, MODIFY, REVOKE, unmet
+from qianzhi.checks.state import IS_HELD, KEY, MODIFY, REVOKE, unmet
 from qianzhi.specs.model import RuleKind, Severity
 
 if TYPE_CHECKING:
@@ -218,6 +218,6 @@ def _unaccepted_findings(row_ids: pl.Series, dataset: Dataset) -> pl.DataFrame:
 
 def _held_rule(dataset: Dataset) -> tuple[str, str]:
     for rule in dataset.rules:
-        if rule.kind is RuleKind.STATE and rule.check == "key_is_held()":
+        if rule.kind is RuleKind.STATE and rule.check == IS_HELD:
             return rule.code, rule.error_class.value
     return "V22", "E06"

@@ -51,3 +51,11 @@ def settle_states(session: Session, lane_id: int, states: pl.DataFrame) -> None:
         live = states["live"].cast(pl.Int64)
         columns = {name: numbers.array_text(states[name]) for name in (*KEY, "row_id")}
         session.execute(_SQL.merge, {"lane_id": lane_id, **columns, "live": numbers.array_text(live)})
+
+
+def correct_states(session: Session, lane_id: int, states: pl.DataFrame) -> None:
+    """Put right the states (columns of KEY_STATE, one row a key) of which the destination has said otherwise."""
+    if not states.is_empty():
+        columns = {name: numbers.array_text(states[name]) for name in (*KEY, "row_id")}
+        live = numbers.array_text(states["live"].cast(pl.Int64))
+        session.execute(_SQL.correct, {"lane_id": lane_id, **columns, "live": live})
