@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from qianzhi.db.queries import load
 from qianzhi.ledger.batches import ranges_of
 
@@ -12,7 +14,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    import polars as pl
     import psycopg
 
 _SQL = load("qianzhi.ledger", "handovers.sql")
@@ -34,7 +35,7 @@ class Handover:
 
     handed_at: datetime
     transaction: Transaction
-    remote_ids: list[int]  # ascending
+    remote_ids: list[int]  # ascending; none while it had only begun
     is_there: bool | None  # as an operator said, where the server no longer knew
 
 
@@ -52,6 +53,11 @@ def note(
     session.execute(_SQL.note, parameters)
 
 
+def begin(session: psycopg.Connection, batch_id: UUID, *, now: datetime) -> None:
+    """Put on record that a transaction may begin to use numbers over there. The caller commits first."""
+    note(session, batch_id, Transaction(None, 0), pl.Series(dtype=pl.Int64), now=now)
+
+
 def last(session: psycopg.Connection, batch_id: UUID) -> Handover | None:
     """Return the newest handover of a batch; any before it came to nothing."""
     row = session.execute(_SQL.last, {"batch_id": batch_id}).fetchone()
@@ -65,6 +71,12 @@ def newest_of(session: psycopg.Connection, destination: str, dataset: str) -> in
     """Return the newest number that the official table of a dataset gave to a row of ours; 0 where none went."""
     parameters = {"destination": destination, "dataset": dataset, "limit": LATE_COUNT}
     row = session.execute(_SQL.newest_of, parameters).fetchone()
+    return int(row[0]) if row else 0
+
+
+def spent(session: psycopg.Connection, batch_id: UUID) -> int:
+    """Return how many numbers other attempts in the lane of a batch may have used that have no row yet, or never."""
+    row = session.execute(_SQL.spent, {"batch_id": batch_id}).fetchone()
     return int(row[0]) if row else 0
 
 

@@ -43,3 +43,21 @@ JOIN qianzhi.deliveries USING (batch_id)
 WHERE batches.delivered_at >= %(since)s AND batches.lane_id = (
     SELECT lane_id FROM qianzhi.lanes JOIN qianzhi.destinations USING (destination_id)
     WHERE name = %(destination)s AND dataset = %(dataset)s)
+
+-- name: spent
+-- How many numbers attempts of ours may have used that came to nothing, or are still on their way: each began with a
+-- handover of no rows, and was followed by no other. What was used before the newest number is of no interest.
+WITH of_lane AS (
+    SELECT handover_id, batch_id, row_count, state, isempty(remote_ids) AS is_begun
+    FROM qianzhi.batches
+    JOIN qianzhi.handovers USING (batch_id)
+    WHERE lane_id = (SELECT lane_id FROM qianzhi.batches WHERE batch_id = %(batch_id)s)
+)
+SELECT coalesce(sum(row_count), 0)::bigint
+FROM of_lane
+WHERE is_begun
+  AND handover_id <> (SELECT max(handover_id) FROM of_lane WHERE batch_id = %(batch_id)s)
+  AND NOT EXISTS (SELECT FROM of_lane AS noted
+                  WHERE noted.batch_id = of_lane.batch_id AND NOT noted.is_begun
+                    AND noted.handover_id > of_lane.handover_id)
+  AND (state = 'sealed' OR handover_id > (SELECT coalesce(max(handover_id), 0) FROM of_lane WHERE NOT is_begun))

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import psycopg
 
 EVENT: Final = "gateway:rows:reconciled"
+MISSED: Final = "gateway:rows:missed"
+_ACTOR: Final = "gateway"
 # How long rows are looked for among them. A hospital that inserts again what a backup lacks has done so by then.
 COMPARED_DAYS: Final = 31
 
@@ -51,6 +53,19 @@ def of(session: psycopg.Connection, destination: str, dataset: str) -> list[Reco
         )
         for entry in audit.latest(session, EVENT, subject=_subject(destination, dataset))
     ]
+
+
+def note_missed(session: psycopg.Connection, destination: str, dataset: str, numbers: range) -> None:
+    """Record numbers that were given to rows which neither stand in the table nor are known. The caller commits."""
+    detail = {"first": numbers.start, "last": numbers.stop - 1}
+    audit.note(session, actor=_ACTOR, event=MISSED, subject=_subject(destination, dataset), detail=detail)
+
+
+def missed(session: psycopg.Connection, destination: str, dataset: str) -> range:
+    """Return the numbers that were missed last; an empty range where none ever were."""
+    for entry in audit.latest(session, MISSED, subject=_subject(destination, dataset), limit=1):
+        return range(int(entry.detail["first"]), int(entry.detail["last"]) + 1)
+    return range(0)
 
 
 def _subject(destination: str, dataset: str) -> str:

@@ -40,6 +40,21 @@ class Notebook:
         self.noted: dict[UUID, Handover] = {}
         self.fails = False
 
+    def begin(self, _batch_id: UUID) -> None:
+        """Need not know."""
+
+    def spent(self, _batch_id: UUID) -> int:
+        """Know of no other attempt."""
+        return 0
+
+    def miss(self, dataset: str, numbers: range) -> None:
+        """Miss nothing."""
+        raise AssertionError(dataset, numbers)
+
+    def missed(self, _dataset: str) -> range:
+        """Return nothing: none was missed."""
+        return range(0)
+
     def note(self, batch_id: UUID, transaction: Transaction, remote_ids: Sequence[int]) -> None:
         """Remember a transaction."""
         self.noted[batch_id] = handovers.Handover(clock.now(), transaction, sorted(remote_ids), None)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from qianzhi.gateway.official.horizon import Beyond
     from qianzhi.synthetic import Played
 
+MANY = [f"m{number:03d}" for number in range(40)]
+
 
 class Site:
     """A gateway in front of the official machine, which can be set back to what it was."""
@@ -232,6 +234,49 @@ def test_a_shared_table_stops_only_for_rows_of_ours(site: Site) -> None:
         again.reconcile()
         assert again.cycle() == frozenset()
         assert again.offices() == ["a", "b", "x"]
+
+
+def test_numbers_of_rows_that_were_taken_away_stop_a_delivery(site: Site) -> None:
+    """The official uploader may empty its tables: the next number tells that rows were there that nobody knows."""
+    site.stage("contacts", rows.contacts(["a"]))
+    assert site.cycle() == frozenset()
+    with site.restored() as again:
+        site.stage("contacts", rows.contacts(MANY))
+        assert site.cycle() == frozenset()
+        site.official.ask("DELETE FROM contacts")
+        again.stage("contacts", rows.contacts(["b"]))
+        assert again.cycle() == {"contacts"}
+        assert again.cycle() == {"contacts"}
+        assert again.offices() == []
+        with again.ask() as session:
+            (trouble,) = tally.troubles(session, OFFICIAL)
+        assert f"stand there no longer (ID 2 to {len(MANY) + 1})" in trouble["outcome"]
+        assert [(each.first, each.last, each.row_count) for each in again.unknown()] == [(2, len(MANY) + 1, 0)]
+        assert again.reconcile() == {"contacts": (2, len(MANY) + 1)}
+        assert again.cycle() == frozenset()
+        again.stage("contacts", rows.contacts(["c"]))
+        assert again.cycle() == frozenset()
+        assert again.offices() == ["b", "c"]
+
+
+def test_numbers_that_attempts_of_ours_have_used_stop_nothing(site: Site) -> None:
+    """A batch that the table refuses uses numbers, and so does one that breaks off; nobody is asked for that."""
+    site.workplace = replace(site.workplace, chunk_rows=len(MANY), pipeline_depth=2)
+    site.official.ask("ALTER TABLE contacts ADD CHECK (bm <> 'bad')")
+    site.official.ask(
+        "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS"
+        " 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END'"
+    )
+    site.official.ask("CREATE TRIGGER die AFTER INSERT ON contacts FOR EACH STATEMENT EXECUTE FUNCTION die()")
+    site.stage("contacts", rows.contacts(MANY))
+    assert site.cycle() == {"contacts"}
+    site.official.ask("DROP TRIGGER die ON contacts")
+    more = [f"{office}+" for office in MANY]
+    for offices in ([], ["bad", *more], ["last"]):
+        site.stage("contacts", rows.contacts(offices))
+        assert site.cycle() == frozenset()
+    assert site.offices() == sorted([*MANY, *more, "last"])
+    assert site.unaccounted() == []
 
 
 def sealed_at_backup(site: Site, frame: pl.DataFrame) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import polars as pl
 import psycopg
@@ -17,7 +17,7 @@ import psycopg
 from qianzhi.db.server import connect
 from qianzhi.errors import OperatorError, RetryableError
 from qianzhi.gateway.official import profile, tables
-from qianzhi.gateway.official.horizon import REMEDY, Memory, horizon
+from qianzhi.gateway.official.horizon import REMEDY, Beyond, Memory, horizon
 from qianzhi.gateway.official.session import judged, open_session
 from qianzhi.gateway.official.tables import SQL, Table, texts_of
 from qianzhi.ledger import audit, handovers, reconciliations
@@ -40,8 +40,21 @@ if TYPE_CHECKING:
     from qianzhi.specs.model import Dataset, Regulator
 
 
+# A server that crashed goes on with a number that lies so much ahead; rows that others took back leave gaps as well.
+SPARE_COUNT: Final = 32
+
+
 class Journal(Memory, Protocol):
     """Where transactions are known before they are committed over there."""
+
+    def begin(self, batch_id: UUID) -> None:
+        """Put on record, durably, that a transaction may begin to use numbers."""
+
+    def spent(self, batch_id: UUID) -> int:
+        """Return how many numbers other attempts at the same table may have used that are not noted."""
+
+    def miss(self, dataset: str, numbers: range) -> None:
+        """Put numbers on record, durably, that rows got which nobody knows."""
 
     def note(self, batch_id: UUID, transaction: Transaction, remote_ids: Sequence[int]) -> None:
         """Put a transaction on record, durably."""
@@ -60,8 +73,20 @@ class LedgerJournal:
         self._dsn = dsn
         self._destination = destination
         self._session: Session | None = None
-        self._decided: dict[str, list[Reconciliation]] = {}
-        self._decided_at_id = 0  # of the audit, which tells of each decision
+        self._told: dict[str, tuple[list[Reconciliation], range]] = {}
+        self._told_by_id = 0  # of the audit, which tells of each decision
+
+    def begin(self, batch_id: UUID) -> None:
+        """Put on record, durably, that a transaction may begin to use numbers."""
+        handovers.begin(self._open(), batch_id, now=clock.now())
+
+    def spent(self, batch_id: UUID) -> int:
+        """Return how many numbers other attempts at the same table may have used that are not noted."""
+        return handovers.spent(self._open(), batch_id)
+
+    def miss(self, dataset: str, numbers: range) -> None:
+        """Put numbers on record, durably, that rows got which nobody knows."""
+        reconciliations.note_missed(self._open(), self._destination, dataset, numbers)
 
     def note(self, batch_id: UUID, transaction: Transaction, remote_ids: Sequence[int]) -> None:
         """Put a transaction on record, durably."""
@@ -78,13 +103,11 @@ class LedgerJournal:
 
     def reconciled(self, dataset: str) -> list[Reconciliation]:
         """Return what was decided about numbers beyond that."""
-        session = self._open()
-        if (newest := audit.newest_id(session)) != self._decided_at_id:
-            self._decided.clear()
-            self._decided_at_id = newest
-        if dataset not in self._decided:
-            self._decided[dataset] = reconciliations.of(session, self._destination, dataset)
-        return self._decided[dataset]
+        return self._told_of(dataset)[0]
+
+    def missed(self, dataset: str) -> range:
+        """Return the numbers without a row that were missed last."""
+        return self._told_of(dataset)[1]
 
     def claimed(self, dataset: str, *, since: datetime) -> list[int]:
         """Return the numbers of rows that were delivered since a time."""
@@ -94,6 +117,16 @@ class LedgerJournal:
         """Release the session."""
         if self._session is not None:
             self._session.close()
+
+    def _told_of(self, dataset: str) -> tuple[list[Reconciliation], range]:
+        session = self._open()
+        if (newest := audit.newest_id(session)) != self._told_by_id:
+            self._told.clear()
+            self._told_by_id = newest
+        if dataset not in self._told:
+            about = session, self._destination, dataset
+            self._told[dataset] = reconciliations.of(*about), reconciliations.missed(*about)
+        return self._told[dataset]
 
     def _open(self) -> Session:
         if self._session is None or self._session.closed:
@@ -213,6 +246,7 @@ class FrontDoor:
         dataset = self._regulator.dataset(manifest.dataset)
         session = self._session()
         table, system = self._table(dataset), _system(session)
+        self._journal.begin(manifest.batch_id)
         try:
             with session.transaction():
                 session.execute(SQL.commit_safely)
@@ -222,12 +256,25 @@ class FrontDoor:
                         f"The official table of {dataset.name} took {len(remote_ids)} of {rows.height} rows.",
                         remedy="Ask the machine's operator what keeps rows away; the batch stays sealed.",
                     )
+                self._require_no_gap(manifest, remote_ids)
                 transaction = _number(session.execute(SQL.transaction).fetchone())
                 self._journal.note(manifest.batch_id, Transaction(system, transaction or 0), remote_ids)
         except psycopg.Error:
             self._tables.clear()  # whoever puts a table right must not have to restart us
             raise
         return remote_ids
+
+    def _require_no_gap(self, manifest: Manifest, remote_ids: Sequence[int]) -> None:
+        """Refuse to commit behind numbers that nobody knows of: their rows may be ours, taken away since."""
+        dataset, journal = manifest.dataset, self._journal
+        known = max([journal.newest(dataset), *(each.last for each in journal.reconciled(dataset))])
+        between = range(known + 1, min(remote_ids))
+        if dataset in self._machine.shared or len(between) <= SPARE_COUNT:
+            return
+        if len(between) > SPARE_COUNT + journal.spent(manifest.batch_id):
+            journal.miss(dataset, between)
+            beyond = Beyond(dataset, known, between.start, between.stop - 1, 0)
+            raise OperatorError(beyond.what, remedy=REMEDY)
 
     def _fate(self, last: Handover, manifest: Manifest, rows: pl.DataFrame | None) -> Fate:
         """
@@ -237,6 +284,8 @@ class FrontDoor:
         transaction no longer, or is another server now, the rows themselves are looked for; where that leaves it open
         somebody must look.
         """
+        if not last.remote_ids:
+            return Fate.GONE  # it had only begun: no commit comes before its numbers are noted
         if last.is_there is not None:
             return Fate.THERE if last.is_there else Fate.GONE
         session = self._session()

@@ -29,6 +29,9 @@ class Memory(Protocol):
     def reconciled(self, dataset: str) -> list[Reconciliation]:
         """Return what was decided about numbers beyond that."""
 
+    def missed(self, dataset: str) -> range:
+        """Return the numbers without a row that were missed last."""
+
     def claimed(self, dataset: str, *, since: datetime) -> list[int]:
         """Return the numbers of rows that were delivered since a time."""
 
@@ -45,10 +48,13 @@ class Beyond:
 
     @property
     def what(self) -> str:
-        """What an operator reads where a delivery is withheld."""
+        """What an operator reads where nothing goes."""
+        found = f"has {self.row_count} rows that the ledger here does not know"
+        if not self.row_count:
+            found = "gave numbers to rows that the ledger here does not know and that stand there no longer"
         return (
-            f"The official table of {self.dataset} has {self.row_count} rows that the ledger here does not know "
-            f"(ID {self.first} to {self.last}), so nothing goes there before `qianzhi gateway results reconcile`."
+            f"The official table of {self.dataset} {found} (ID {self.first} to {self.last}), so nothing goes there "
+            "before `qianzhi gateway results reconcile`."
         )
 
 
@@ -68,8 +74,14 @@ def horizon(session: Session, table: Table, dataset: str, memory: Memory) -> Hor
     """
     last = table.last_id(session)
     newest = memory.newest(dataset)
-    decided = memory.reconciled(dataset)
-    if last <= newest:
-        return Horizon(None, decided)
-    count, first, last = table.beyond(session, newest, last, decided)
-    return Horizon(Beyond(dataset, newest, first, last, count) if count else None, decided)
+    decided, missed = memory.reconciled(dataset), memory.missed(dataset)
+    known = max([newest, *(each.last for each in decided)])
+    gone = range(max(missed.start, known + 1), missed.stop)
+    count, first = 0, 0
+    if last > newest:
+        count, first, last = table.beyond(session, newest, last, decided)
+    if count:
+        return Horizon(Beyond(dataset, newest, first, max(last, gone.stop - 1), count), decided)
+    if gone:
+        return Horizon(Beyond(dataset, newest, gone.start, gone.stop - 1, 0), decided)
+    return Horizon(None, decided)
