@@ -8,6 +8,7 @@ our own ledger, so that after a crash at any point the official server can be as
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 # A server that crashed goes on with a number that lies so much ahead; rows that others took back leave gaps as well.
 SPARE_COUNT: Final = 32
+CLOCKS_APART_MAX: Final = timedelta(days=1)  # the ledger's server says when somebody decided, we when rows went
 
 
 class Journal(Memory, Protocol):
@@ -235,7 +237,8 @@ class FrontDoor:
             spans.append(Reconciliation(now, found.beyond.first, found.beyond.last, may_be_ours=True))
         if not spans:
             return pl.DataFrame(schema=ROWS)
-        known = self._journal.claimed(dataset.name, since=min(each.decided_at for each in spans))
+        since = min(each.decided_at for each in spans) - CLOCKS_APART_MAX
+        known = self._journal.claimed(dataset.name, since=since)
         filled_at = profile.load(self._regulator, None).filled_at
         there = table.same(session, texts_of(rows, dataset, self._images), spans, but_for=known, leave=filled_at)
         if found.beyond and (there["remote_id"] >= found.beyond.first).any():
@@ -273,7 +276,7 @@ class FrontDoor:
             return
         if len(between) > SPARE_COUNT + journal.spent(manifest.batch_id):
             journal.miss(dataset, between)
-            beyond = Beyond(dataset, known, between.start, between.stop - 1, 0)
+            beyond = Beyond(dataset, between.start, between.stop - 1, 0)
             raise OperatorError(beyond.what, remedy=REMEDY)
 
     def _fate(self, last: Handover, manifest: Manifest, rows: pl.DataFrame | None) -> Fate:

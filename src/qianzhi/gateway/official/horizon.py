@@ -38,10 +38,9 @@ class Memory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Beyond:
-    """Rows that nobody has explained, and how far the numbers of their table go."""
+    """Rows that nobody has explained: their first and last number, and how many of them still stand there."""
 
     dataset: str
-    newest: int  # that the ledger knows
     first: int
     last: int
     row_count: int
@@ -81,7 +80,7 @@ def horizon(session: Session, table: Table, dataset: str, memory: Memory) -> Hor
     if last > newest:
         count, first, last = table.beyond(session, newest, last, decided)
     if count:
-        return Horizon(Beyond(dataset, newest, first, max(last, gone.stop - 1), count), decided)
+        return Horizon(Beyond(dataset, first, max(last, gone.stop - 1), count), decided)
     if gone:
-        return Horizon(Beyond(dataset, newest, gone.start, gone.stop - 1, 0), decided)
+        return Horizon(Beyond(dataset, gone.start, gone.stop - 1, 0), decided)
     return Horizon(None, decided)
