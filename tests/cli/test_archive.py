@@ -92,7 +92,13 @@ def test_the_key_is_made_applied_and_rotated(settled: Path) -> None:
     assert made.exit_code == 0, made.output
     assert load_settings(place).gateway.encryption.key_file == path
     assert isinstance(call(settled, "gateway", "key", "make").exception, ConfigurationError)
-    assert ask(settled, "gateway", "key", "apply") == {"batches": 0, "images": 0, "documents": 1, "archives": 1}
+    assert ask(settled, "gateway", "key", "apply") == {
+        "batches": 0,
+        "images": 0,
+        "pictures": 0,
+        "documents": 1,
+        "archives": 1,
+    }
     locked = assembly.papers(place, load_settings(place))
     later = locked.put(b"another contract")
     assert (locked.get(paper), locked.get(later)) == (b"a contract", b"another contract")

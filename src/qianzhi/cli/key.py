@@ -79,6 +79,7 @@ def apply(home: HomeOption = None, *, as_json: JsonOption = False) -> None:
     rewritten = {
         "batches": site.spool.rewrite(),
         "images": site.blobs.rewrite(),
+        "pictures": assembly.album(place, settings).rewrite(),
         "documents": assembly.papers(place, settings).rewrite(),
         "archives": archives,
     }

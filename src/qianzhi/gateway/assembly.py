@@ -164,7 +164,12 @@ def keeper(home: Home, settings: Settings) -> Keeper:
 def path_map(home: Home, settings: Settings) -> PathMap:
     """Return where the images that records name lie on this machine: the hospital's folders, and the one of ours."""
     folders = {each.prefix: each.folder for each in settings.gateway.images.values()}
-    return PathMap({pictures.PREFIX: pictures_folder(home), **folders})
+    return PathMap({pictures.PREFIX: pictures_folder(home), **folders}, album(home, settings))
+
+
+def album(home: Home, settings: Settings) -> pictures.Album:
+    """Return what keeps the pictures that people put in by form and workbook."""
+    return pictures.Album(pictures_folder(home), vault(settings))
 
 
 def pictures_folder(home: Home) -> Path:

@@ -6,7 +6,7 @@ import errno
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
@@ -25,6 +25,15 @@ if TYPE_CHECKING:
 _WINDOWS = re.compile(r"[A-Za-z]:|\\\\")  # a drive, or a share
 
 
+class Kept(Protocol):
+    """A folder of ours, in which images may lie encrypted."""
+
+    folder: Path
+
+    def read(self, file: Path) -> bytes:
+        """Return the image in a file. Raises OSError where it cannot be read, OperatorError without the key."""
+
+
 @dataclass(frozen=True, slots=True)
 class PathMap:
     r"""
@@ -34,6 +43,7 @@ class PathMap:
     """
 
     prefixes: Mapping[str, Path]
+    kept: Kept | None = None
 
     def resolve(self, text: str) -> Path:
         """Return the file that a record's path means here."""
@@ -99,7 +109,11 @@ def _carried(text: str, blobs: Blobs, paths: PathMap) -> tuple[str | None, str |
 
 
 def content_of(text: str, paths: PathMap) -> bytes | str:
-    """Return the bytes of the image that a record's path means, or why there is none."""
+    """
+    Return the bytes of the image that a record's path means, or why there is none.
+
+    Raises OperatorError where the key of an encrypted one is away: that is none of the record's faults.
+    """
     if any(map(_leads_back, _steps(text))):
         return "a path that leads back"  # out of the folder that the hospital named for it
     path = paths.resolve(text)
@@ -108,7 +122,7 @@ def content_of(text: str, paths: PathMap) -> bytes | str:
     if not path.is_absolute():
         return "not a full path"
     try:
-        content = _read(path)
+        content = _read(path, paths.kept)
     except FileNotFoundError:
         return "no such file"
     except (OSError, ValueError):
@@ -127,11 +141,13 @@ def _misfit(content: bytes) -> str | None:
     return None
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, kept: Kept | None) -> bytes:
     """Read a file no further than one byte beyond what an image may have."""
     # Opening a pipe would keep us waiting, and a device might never end.
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "not a file")
+    if kept is not None and path.parent.resolve() == kept.folder.resolve():
+        return kept.read(path)
     with path.open("rb") as file:
         return file.read(IMAGE_BYTES_MAX + 1)
 

@@ -74,6 +74,13 @@ class Vault:
             return not cipher.is_encrypted(head)
         return cipher.is_encrypted(head) and cipher.key_id_of(head) == self.keys.newest.key_id
 
+    def require_key(self, path: Path, name: str) -> None:
+        """Raise OperatorError where the key of a file is away, FileNotFoundError where there is no file."""
+        with path.open("rb") as file:
+            head = file.read(cipher.HEAD_BYTES)
+        if cipher.is_encrypted(head):
+            self._key_of(head, name)
+
     @staticmethod
     def byte_count(path: Path) -> int:
         """Return the size of a file's content."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,17 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from tests.gateway.resources.conftest import drawn
 
-from qianzhi.errors import SenderError
+from qianzhi.errors import OperatorError, SenderError
+from qianzhi.gateway import images
+from qianzhi.gateway.images import PathMap
 from qianzhi.gateway.resources import pictures
 from qianzhi.gateway.resources.pictures import Album
+from qianzhi.runtime import clock, keyfile
+from qianzhi.runtime.keyfile import KeyFile
+from qianzhi.runtime.vault import Vault
 
 ORIENTATION, ARTIST = 0x0112, 0x013B
+NOW = datetime(2026, 11, 20, tzinfo=clock.LOCAL)
 
 
 @pytest.fixture
@@ -35,6 +42,27 @@ def test_a_picture_is_named_by_the_digest_of_what_is_kept(album: Album) -> None:
     album.keep(made)
     (file,) = album.folder.iterdir()
     assert file.read_bytes() == made.content
+
+
+def test_pictures_are_encrypted_where_there_is_a_key(album: Album, tmp_path: Path) -> None:
+    """Those from before when somebody says so; either kind is read, one that was changed on the disk is not."""
+    keyfile.make(tmp_path / "key", now=NOW)
+    locked = Album(album.folder, Vault(KeyFile(tmp_path / "key")))
+    old, new = (album.picture(drawn(colour=colour)) for colour in ("teal", "plum"))
+    album.keep(old)
+    locked.keep(new)
+    files = {each: album.folder / each.path.rpartition("/")[2] for each in (old, new)}
+    assert [each.content in file.read_bytes() for each, file in files.items()] == [True, False]
+    paths = PathMap({pictures.PREFIX: album.folder}, locked)
+    assert [images.content_of(each.path, paths) for each in files] == [old.content, new.content]
+    assert locked.picture(new.content) == new
+    assert (locked.rewrite(), locked.rewrite()) == (1, 0)
+    assert old.content not in files[old].read_bytes()
+    assert images.content_of(old.path, paths) == old.content
+    files[new].write_bytes(files[old].read_bytes())
+    assert images.content_of(new.path, paths) == "cannot be read"
+    with pytest.raises(OperatorError, match="no key file is set"):
+        images.content_of(old.path, PathMap({pictures.PREFIX: album.folder}, album))
 
 
 def test_what_was_kept_is_taken_as_it_is(album: Album) -> None:

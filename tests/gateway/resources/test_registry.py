@@ -13,12 +13,15 @@ from tests.gateway.resources.conftest import INSTITUTION, drawn
 
 from qianzhi.db.server import connect
 from qianzhi.errors import QianzhiError, SenderError
+from qianzhi.gateway import assembly, images
 from qianzhi.gateway.resources import records, saving
 from qianzhi.gateway.resources.attachments import attached
 from qianzhi.gateway.resources.records import State
+from qianzhi.gateway.resources.registry import registry
 from qianzhi.ledger import lanes
 from qianzhi.ledger.keys import settle_states
-from qianzhi.runtime import clock
+from qianzhi.runtime import clock, keyfile
+from qianzhi.runtime.sources import load_settings
 
 if TYPE_CHECKING:
     from qianzhi.gateway.resources.plan import Plan
@@ -237,6 +240,20 @@ def test_a_photo_is_kept_with_its_row(kept: Registry, samples: Samples) -> None:
     assert kept._paths.resolve(picture.path).read_bytes() == picture.content
     again = kept.form_plan("staff", said, row_id=found(kept, "staff", "YHRYGH", str(said["YHRYGH"])).row_id)
     assert again.errors == 0
+
+
+def test_a_photo_is_encrypted_where_a_key_file_is_set(
+    kept: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forms show it, and batches carry what was put in; without the key nobody sees it."""
+    keyfile.make(tmp_path / "key", now=clock.now())
+    monkeypatch.setenv("QIANZHI_GATEWAY__ENCRYPTION__KEY_FILE", str(tmp_path / "key"))
+    settings = load_settings(kept.home)
+    locked = registry(kept.home, settings)
+    photo = locked.album.picture(drawn(colour="plum"))
+    locked.album.keep(photo)
+    assert images.content_of(photo.path, assembly.workplace(kept.home, settings).paths) == photo.content
+    assert [each.thumbnail(photo.path) is None for each in (locked, kept)] == [False, True]
 
 
 def test_records_of_others_and_without_a_key_are_not_ours_to_keep(kept: Registry, samples: Samples) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
+import re
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -11,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 from PIL import Image, ImageOps
 
 from qianzhi.db.account import make_private
-from qianzhi.errors import SenderError
-from qianzhi.runtime.files import write_durably
+from qianzhi.errors import OperatorError, SenderError
+from qianzhi.runtime.vault import Vault
 from qianzhi.sealing.images import IMAGE_BYTES_MAX, media_type
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ _JPEG_QUALITY: Final = 90
 _LOSSLESS: Final = frozenset({"image/png", "image/gif", "image/bmp"})
 _MODES: Final = {"RGB", "L"}
 _SUFFIXES: Final = (".jpg", ".png")
+_KEPT: Final = re.compile(r"[0-9a-f]{64}\.(jpg|png)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +42,11 @@ class Picture:
 
 
 class Album:
-    """The folder of kept pictures."""
+    """The folder of kept pictures; encrypted where the vault has a key."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, vault: Vault | None = None) -> None:
         self.folder = folder
+        self._vault = vault or Vault()
 
     def picture(self, content: bytes) -> Picture:
         """
@@ -59,10 +63,31 @@ class Album:
     def keep(self, picture: Picture) -> None:
         """Store a picture durably unless it is there already. Raises OSError when the disk is full."""
         file = self.folder / picture.path.rpartition("/")[2]
-        if file.is_file() and file.stat().st_size == len(picture.content):
+        if file.is_file() and file.stat().st_size in self._vault.sizes(len(picture.content)):
             return
         make_private(self.folder)
-        write_durably(file, picture.content)
+        self._vault.write(file, _name(file), picture.content)
+
+    def read(self, file: Path) -> bytes:
+        """
+        Return the picture in one of the folder's files.
+
+        Raises OSError where it is missing or not what was written, OperatorError where its key is away.
+        """
+        self._vault.require_key(file, _name(file))
+        try:
+            return self._vault.read(file, _name(file))
+        except OperatorError as error:
+            raise OSError(errno.EIO, error.what) from error
+
+    def rewrite(self) -> int:
+        """Write anew what is not as the vault writes now; return how many."""
+        rewritten = 0
+        for file in sorted(self.folder.glob("*")):
+            if _KEPT.fullmatch(file.name) and not self._vault.is_current(file):
+                self._vault.write(file, _name(file), self._vault.read(file, _name(file)))
+                rewritten += 1
+        return rewritten
 
     def _known(self, content: bytes) -> Picture | None:
         """Return the picture where the bytes are those of one that we wrote: writing it again would change it."""
@@ -76,6 +101,10 @@ class Album:
 def thumbnail(content: bytes) -> bytes:
     """Return a small JPEG of a picture, to be looked at. Raises SenderError for what is no picture."""
     return _written_anew(content, side_pixels=THUMBNAIL_PIXELS, as_jpeg=True)[0]
+
+
+def _name(file: Path) -> str:
+    return f"picture {file.name}"
 
 
 def _path(content: bytes, suffix: str) -> str:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from qianzhi.console import audit
 from qianzhi.db import locks
 from qianzhi.db.server import connect, translated
-from qianzhi.errors import ConfigurationError, SenderError
+from qianzhi.errors import ConfigurationError, QianzhiError, SenderError
 from qianzhi.gateway import assembly, images, report
 from qianzhi.gateway.images import PathMap
 from qianzhi.gateway.resources import plan as plan_of
 from qianzhi.gateway.resources import records, saving, template, upload
 from qianzhi.gateway.resources.form import forms
-from qianzhi.gateway.resources.pictures import Album, thumbnail
+from qianzhi.gateway.resources.pictures import thumbnail
 from qianzhi.gateway.resources.plan import Action, Line, Plan
 from qianzhi.gateway.resources.records import State
 from qianzhi.gateway.resources.remarks import Place, remark
@@ -51,7 +51,7 @@ class Registry:
         self.home = home
         self.destination = destination
         self.forms: Mapping[str, Form] = forms(destination.regulator)
-        self.album = Album(assembly.pictures_folder(home))
+        self.album = assembly.album(home, settings)
         self._dsn = assembly.owner_dsn(home, settings)
         self._sender_dsn = assembly.role_dsn(home, settings, destination.regulator.sender)
         self._paths = assembly.path_map(home, settings)
@@ -126,9 +126,9 @@ class Registry:
             file = self._paths.resolve(path).resolve()
             if not path or not any(file.is_relative_to(folder) for folder in self._folders):
                 return None
-            content = images.content_of(str(file), PathMap({}))
+            content = images.content_of(str(file), PathMap({}, self.album))
             return thumbnail(content) if isinstance(content, bytes) else None
-        except (SenderError, OSError, ValueError):
+        except (QianzhiError, OSError, ValueError):
             return None
 
     def save(self, plan: Plan, *, actor: str) -> dict[str, dict[str, int]]:
