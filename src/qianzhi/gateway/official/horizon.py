@@ -48,12 +48,15 @@ class Beyond:
     @property
     def what(self) -> str:
         """What an operator reads where nothing goes."""
-        found = f"has {self.row_count} rows that the ledger here does not know"
         if not self.row_count:
-            found = "gave numbers to rows that the ledger here does not know and that stand there no longer"
+            return (
+                f"The official table of {self.dataset} gave numbers to rows that the ledger here does not know and "
+                f"that stand there no longer (ID {self.first} to {self.last}), so nothing goes there before "
+                "`qianzhi gateway results reconcile`."
+            )
         return (
-            f"The official table of {self.dataset} {found} (ID {self.first} to {self.last}), so nothing goes there "
-            "before `qianzhi gateway results reconcile`."
+            f"The official table of {self.dataset} has {self.row_count} rows that the ledger here does not know "
+            f"(ID {self.first} to {self.last}), so nothing goes there before `qianzhi gateway results reconcile`."
         )
 
 
