@@ -12,6 +12,7 @@ from uuid import uuid4
 import polars as pl
 import psycopg
 import pytest
+from PIL import Image
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from tests.faults import rows
@@ -22,6 +23,7 @@ from qianzhi.gateway import report
 from qianzhi.gateway.backoff import Backoff
 from qianzhi.gateway.cycle import Dispatcher
 from qianzhi.gateway.destination import Destination, Workplace
+from qianzhi.gateway.porter import opened_porter
 from qianzhi.gateway.spool import Spool
 from qianzhi.ledger.batches import CycleKind
 from qianzhi.regulators.guangdong.deliver import open_door
@@ -31,6 +33,7 @@ from qianzhi.synthetic.insert import insert
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
     from typing import LiteralString
 
     from qianzhi.db.embedded import Cluster
@@ -115,6 +118,19 @@ class Site:
             found = report.findings_of(session, self.destination)
         return [(each["row_id"], each["code"]) for each in found if each["severity"] == "error"]
 
+    def carry(self) -> int:
+        """Send images that follow; return how many."""
+        with opened_porter(self.workplace, self.destination) as porter:
+            return porter.carry(lambda: True).sent_count
+
+    def owed(self) -> int:
+        """Return how many images the hub was promised and does not hold."""
+        owed: LiteralString = (
+            "SELECT count(*)::text FROM qianzhi.promised_images AS p JOIN qianzhi.institutions USING (institution_id)"
+            " WHERE code = %s AND digest NOT IN (SELECT digest FROM qianzhi.blobs)"
+        )
+        return int(self.held_there(owed)[0][0])
+
     def held_there(self, query: LiteralString) -> list[tuple[str, ...]]:
         """Ask what the hub holds of the institution."""
         with psycopg.connect(self._hub.dsn) as session:
@@ -192,3 +208,22 @@ def test_a_child_does_not_wait_for_a_parent_that_the_hub_has(site: Site, played:
         assert again.tally("treatment_record")["held"] == 0
         visits = "SELECT count(*)::text FROM guangdong.treatment_record WHERE jgdm = %s"
         assert again.held_there(visits) == [("2",)]
+
+
+def test_an_image_that_was_still_to_come_comes(site: Site, played: Played, tmp_path: Path) -> None:
+    """The hub accepted a row and waits for its photo; the gateway has forgotten both, and sends it all the same."""
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (8, 8), "red").save(photo)
+    day = played.days[0]
+    faulty = {each.position for each in day.expected if each.dataset == "staff"}
+    staff = day.frames["staff"].with_row_index().filter(~pl.col("index").is_in(faulty), pl.col("CXBZ") == rows.NEW)
+    pictured = [pl.lit(str(photo)).alias(each.name) for each in REGULATOR.dataset("staff").fields if each.image]
+    staff = staff.drop("index").head(1).with_columns(pictured)
+    site.stage("department", day.frames["department"])
+    site.cycle()
+    with site.restored() as again:
+        for each in (site, again):
+            each.stage("staff", staff)
+            each.cycle()
+        assert "V21" in [code for _, code in again.codes()]
+        assert (again.owed(), again.carry(), again.owed()) == (1, 1, 0)

@@ -16,7 +16,7 @@ from qianzhi.checks.parse import parse, said
 from qianzhi.checks.state import changes_of
 from qianzhi.errors import OperatorError, RetryableError, SenderError
 from qianzhi.gateway.seal import Sealed, blobs_of
-from qianzhi.gateway.settle import settle, settle_delivery
+from qianzhi.gateway.settle import had_before, settle, settle_delivery
 from qianzhi.ledger import batches, findings
 from qianzhi.ledger.batches import BatchState, RowOutcome
 from qianzhi.runtime import clock
@@ -139,14 +139,20 @@ class Courier:
         )
 
     def _promised(self, sealed: Sealed, receipt: Receipt) -> dict[bytes, int]:
-        """Return the sizes of the images that follow: those which accepted rows name."""
+        """
+        Return the sizes of the images that follow: those which accepted rows name.
+
+        Those of records that the destination has already as well: it may still wait for their images, from a time
+        that our ledger has forgotten, and takes none twice.
+        """
         if not (sealed.blobs and sealed.manifest.images_follow):
             return {}
         named = sealed.blobs
         if receipt.rejected.len():
-            accepted = pl.col("row_id").is_in(receipt.rejected.implode()).not_()
             dataset = self._destination.regulator.dataset(sealed.manifest.dataset)
-            named = blobs_of(open_envelope(sealed.content).rows.filter(accepted), dataset)
+            rejected, there = receipt.rejected, had_before(receipt, dataset)
+            lacking = pl.col("row_id").is_in(rejected.filter(~rejected.is_in(there.implode())).implode())
+            named = blobs_of(open_envelope(sealed.content).rows.filter(~lacking), dataset)
         blobs = self._workplace.blobs
         # What the regulator said of the rows is recorded whatever became of a file here: the porter tells of that.
         return {digest: blobs.byte_count(digest) if blobs.holds(digest) else 0 for digest in named}

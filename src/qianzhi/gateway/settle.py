@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from qianzhi.sealing.notes import DeliveryNote
     from qianzhi.sealing.receipts import Receipt
     from qianzhi.specs.model import Dataset
+
+_TELLING: Final = (IS_NEW, IS_HELD)  # rules of a key: whoever breaks them is told what is there
 
 
 def settle(
@@ -111,11 +113,20 @@ def told_states(rows: pl.DataFrame, receipt: Receipt, dataset: Dataset) -> pl.Da
     A repeat was refused because the record is there, a change because it is not. A gateway that was restored from a
     backup learns it by that; any other knows it.
     """
-    forms = {rule.code: rule.check for rule in dataset.rules if rule.kind is RuleKind.STATE}
-    said = receipt.findings.select("row_id", form=pl.col("code").replace_strict(forms, default=None))
-    told = said.filter(pl.col("form").is_in([IS_NEW, IS_HELD]) & pl.col("row_id").is_in(receipt.rejected.implode()))
+    told = pl.concat([_refused_as(form, receipt, dataset).with_columns(live=form == IS_NEW) for form in _TELLING])
     return (
         rows.filter(pl.col("operation").is_not_null())
         .join(told.unique("row_id"), on="row_id")
-        .select(*KEY, "row_id", live=pl.col("form") == IS_NEW, accepted=pl.lit(value=False))
+        .select(*KEY, "row_id", "live", accepted=pl.lit(value=False))
     )
+
+
+def had_before(receipt: Receipt, dataset: Dataset) -> pl.Series:
+    """Return the rows (row_id) that were refused because the destination has their record."""
+    return _refused_as(IS_NEW, receipt, dataset)["row_id"]
+
+
+def _refused_as(form: str, receipt: Receipt, dataset: Dataset) -> pl.DataFrame:
+    codes = [rule.code for rule in dataset.rules if rule.kind is RuleKind.STATE and rule.check == form]
+    is_refused = pl.col("row_id").is_in(receipt.rejected.implode())
+    return receipt.findings.filter(pl.col("code").is_in(codes) & is_refused).select("row_id").unique()
