@@ -127,7 +127,7 @@ def reconcile(
     dsn = assembly.owner_dsn(place, settings)
     with database(place, settings):
         if dry_run:
-            found = list(reconciling.unknown(dsn, destination, machine, regulator.datasets))
+            found = list(reconciling.unknown(dsn, destination, machine, regulator))
         else:
             who = actor()
             found = list(reconciling.reconcile(dsn, destination, machine, regulator, may_be_ours=not others, actor=who))

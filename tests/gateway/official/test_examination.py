@@ -94,10 +94,9 @@ def test_rows_that_the_ledger_does_not_know_are_told(
     """They keep rows waiting until somebody has decided, unless others fill the table by agreement."""
     stage(ask, "contacts", rows.contacts(["a"]))
     cycle(workplace, front)
-    contacts = [REGULATOR.dataset("contacts")]
 
     def told(machine: Machine) -> Diagnosis:
-        return examination.rows_there(OFFICIAL, machine, workplace.dsn, contacts, wait_seconds=0.2)
+        return examination.rows_there(OFFICIAL, machine, workplace.dsn, REGULATOR, wait_seconds=0.2)
 
     assert told(official.machine()).health is Health.WELL
     official.ask("INSERT INTO contacts (jgdm) VALUES ('44'), ('44')")

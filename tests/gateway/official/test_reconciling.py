@@ -94,7 +94,7 @@ class Site:
 
     def unknown(self) -> list[Beyond]:
         """Return what nobody has decided about."""
-        return list(unknown(self.workplace.dsn, OFFICIAL, self.machine, REGULATOR.datasets))
+        return list(unknown(self.workplace.dsn, OFFICIAL, self.machine, REGULATOR))
 
     def offices(self) -> list[str]:
         """Return what stands in the official table of contacts."""

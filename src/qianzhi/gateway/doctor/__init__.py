@@ -42,8 +42,7 @@ if TYPE_CHECKING:
 
     from qianzhi.regulators.machine import Machine
     from qianzhi.runtime.home import Home
-    from qianzhi.runtime.settings import Destination, Settings
-    from qianzhi.specs.model import Dataset, Regulator
+    from qianzhi.runtime.settings import Settings
 
 __all__ = ["Diagnosis", "Health", "examine"]
 
@@ -176,7 +175,7 @@ def _destination(home: Home, settings: Settings, name: str) -> Iterator[Diagnosi
         return
     chosen = assembly.destination(home, settings, name)
     if said.kind is DestinationKind.FRONT_MACHINE:
-        submitted = _submitted(said, chosen.regulator)
+        submitted = [each for each in chosen.regulator.datasets if said.submit == "all" or each.name in said.submit]
         yield from examination.examine(name, assembly.front_machine(said), submitted, wait_seconds=CONNECT_SECONDS)
         return
     chosen.open_door().close()
@@ -220,13 +219,9 @@ def _deliveries(home: Home, settings: Settings, name: str) -> Iterator[Diagnosis
 
 def _rows_there(home: Home, settings: Settings, name: str) -> Iterator[Diagnosis]:
     said = settings.gateway.destinations[name]
-    submitted = _submitted(said, regulators.regulator(said.regulator))
     dsn, machine = assembly.owner_dsn(home, settings), assembly.front_machine(said)
-    yield examination.rows_there(name, machine, dsn, submitted, wait_seconds=CONNECT_SECONDS)
-
-
-def _submitted(said: Destination, regulator: Regulator) -> list[Dataset]:
-    return [each for each in regulator.datasets if said.submit == "all" or each.name in said.submit]
+    regulator = regulators.regulator(said.regulator)
+    yield examination.rows_there(name, machine, dsn, regulator, wait_seconds=CONNECT_SECONDS)
 
 
 def _documents(home: Home, settings: Settings, name: str) -> Diagnosis:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from qianzhi.gateway.official.door import Machine
     from qianzhi.gateway.official.folder import Folder
     from qianzhi.gateway.official.tables import Place
-    from qianzhi.specs.model import Dataset
+    from qianzhi.specs.model import Dataset, Regulator
 
 NAME_CHARACTERS: Final = 75  # of an image within the folder, separators included
 
@@ -44,12 +44,10 @@ def examine(name: str, machine: Machine, datasets: Collection[Dataset], *, wait_
         yield _folder(f"image folder of {name}", machine.folder, datasets)
 
 
-def rows_there(
-    name: str, machine: Machine, dsn: str, datasets: Collection[Dataset], *, wait_seconds: float
-) -> Diagnosis:
+def rows_there(name: str, machine: Machine, dsn: str, regulator: Regulator, *, wait_seconds: float) -> Diagnosis:
     """Return whether the official tables have rows that the ledger (`dsn`) cannot explain: nothing goes there then."""
     title = f"rows at {name}"
-    found = list(unknown(dsn, name, machine, datasets, wait_seconds=wait_seconds))
+    found = list(unknown(dsn, name, machine, regulator, wait_seconds=wait_seconds))
     stopping = [each for each in found if each.dataset not in machine.shared]
     if not found:
         return well(

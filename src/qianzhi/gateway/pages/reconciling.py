@@ -99,7 +99,7 @@ class Reconciling:
 
 
 def _unknown(place: _Place, _progress: Progress) -> Sequence[Beyond]:
-    return list(unknown(place.dsn, place.name, place.machine, place.regulator.datasets))
+    return list(unknown(place.dsn, place.name, place.machine, place.regulator))
 
 
 def _reconciled(place: _Place, _progress: Progress, *, may_be_ours: bool, actor: str) -> Sequence[Beyond]:
