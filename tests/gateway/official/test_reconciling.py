@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import psycopg
@@ -15,12 +15,13 @@ from tests.gateway.conftest import REGULATOR
 from tests.gateway.official.conftest import INSTITUTION, OFFICIAL, copied
 from tests.gateway.official.test_delivery import cycle, stage, told
 
+from qianzhi.errors import RetryableError
 from qianzhi.gateway.backoff import Backoff
 from qianzhi.gateway.destination import Destination, Workplace
 from qianzhi.gateway.official.door import FrontDoor, LedgerJournal
 from qianzhi.gateway.official.reconciling import reconcile, unknown
 from qianzhi.gateway.spool import Spool
-from qianzhi.ledger import audit, tally
+from qianzhi.ledger import audit, deliveries, tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -186,6 +187,30 @@ def test_rows_that_say_the_same_are_given_one_each(site: Site) -> None:
         assert again.cycle() == frozenset()
         assert again.offices() == ["a"] * 3
         assert again.unaccounted() == []
+
+
+def test_a_recognition_that_breaks_off_is_repeated(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The batch was told apart and nothing was settled yet: each row is recognised again, under the same number."""
+    real, broken = deliveries.deliver, iter([True])
+
+    def breaking(*given: Any) -> bool:
+        done = real(*given)
+        if next(broken, False):
+            raise RetryableError("It broke off.", remedy="Go on.")
+        return done
+
+    lost = rows.contacts(["a", "b"])
+    with site.restored() as again:
+        site.stage("contacts", lost)
+        site.cycle()
+        again.stage("contacts", lost)
+        again.stage("contacts", rows.contacts(["c"]))
+        assert again.cycle() == {"contacts"}
+        again.reconcile()
+        monkeypatch.setattr(deliveries, "deliver", breaking)
+        assert again.cycle() == frozenset()
+        assert next(broken, None) is None
+        assert (again.offices(), again.unaccounted()) == (["a", "b", "c"], [])
 
 
 def test_a_child_follows_a_parent_that_was_recognised(site: Site, played: Played) -> None:
