@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qianzhi.cli.terminal import HomeOption, JsonOption, keep_logs, print_json, print_table, require_known
+from qianzhi.cli.terminal import HomeOption, JsonOption, opened, print_json, print_table, require_known
+from qianzhi.runtime.home import End
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from qianzhi.db.server import Session
     from qianzhi.runtime.home import Home
@@ -33,11 +34,11 @@ def add(name: NameArgument, role: RoleOption = "operator", home: HomeOption = No
     from qianzhi.gateway import assembly
 
     require_known("--role", role, [each.value for each in Role])
-    with _session(home) as (_place, settings, session):
+    place, settings = opened(home, End.GATEWAY)
+    with _session(place, settings) as session:
         password = _password(asked=ask)
         taken = {*assembly.roles(settings), assembly.OWNER}
         accounts.add(session, name, Role(role), password, actor=ACTOR, taken=taken)
-        session.commit()
     typer.echo(f"The account {name} ({role}) may sign in{_told(password, asked=ask)}")
 
 
@@ -46,7 +47,7 @@ def list_accounts(home: HomeOption = None, *, as_json: JsonOption = False) -> No
     """List the accounts and when each last signed in."""
     from qianzhi.console import accounts
 
-    with _session(home) as (_, _, session):
+    with _session(*opened(home, End.GATEWAY)) as session:
         found = accounts.listed(session)
     if as_json:
         fields = ("name", "role", "enabled", "created_at", "password_set_at", "last_signed_in_at")
@@ -75,9 +76,8 @@ def role(name: NameArgument, role: RoleOption, home: HomeOption = None) -> None:
     from qianzhi.console.roles import Role
 
     require_known("--role", role, [each.value for each in Role])
-    with _session(home) as (_, _, session):
+    with _session(*opened(home, End.GATEWAY)) as session:
         accounts.set_role(session, name, Role(role), actor=ACTOR)
-        session.commit()
     typer.echo(f"The account {name} is {role} from its next sign-in on.")
 
 
@@ -86,40 +86,24 @@ def password(name: NameArgument, home: HomeOption = None, *, ask: AskOption = Fa
     """Give an account another password, and sign it out."""
     from qianzhi.console import accounts
 
-    with _session(home) as (_, _, session):
+    with _session(*opened(home, End.GATEWAY)) as session:
         wanted = _password(asked=ask)
         accounts.set_password(session, name, wanted, actor=ACTOR)
-        session.commit()
     typer.echo(f"The account {name} has another password{'.' if ask else f': {wanted}'}")
 
 
-def _set_enabled(name: str, home: object, *, enabled: bool) -> None:
+def _set_enabled(name: str, home: Path | None, *, enabled: bool) -> None:
     from qianzhi.console import accounts
 
-    with _session(home) as (_, _, session):
+    with _session(*opened(home, End.GATEWAY)) as session:
         accounts.set_enabled(session, name, enabled=enabled, actor=ACTOR)
-        session.commit()
     typer.echo(f"The account {name} may {'' if enabled else 'no longer '}sign in.")
 
 
-@contextmanager
-def _session(home: object) -> Iterator[tuple[Home, Settings, Session]]:
-    from pathlib import Path
+def _session(home: Home, settings: Settings) -> AbstractContextManager[Session]:
+    from qianzhi.gateway.service import session
 
-    from qianzhi.db.server import connect
-    from qianzhi.gateway import assembly
-    from qianzhi.gateway.service import database
-    from qianzhi.runtime.home import End, find_home
-    from qianzhi.runtime.sources import load_settings
-
-    place = find_home(home if isinstance(home, Path) else None)
-    rooms, settings = place.existing(End.GATEWAY), load_settings(place)
-    keep_logs(rooms, settings)
-    with (
-        database(place, settings),
-        connect(assembly.owner_dsn(place, settings), application="qianzhi account") as session,
-    ):
-        yield place, settings, session
+    return session(home, settings, application="qianzhi account")
 
 
 def _password(*, asked: bool) -> str:

@@ -14,13 +14,14 @@ from qianzhi.cli.terminal import (
     JsonOption,
     actor,
     complain,
-    keep_logs,
+    opened,
     print_facts,
     print_json,
-    print_table,
+    print_rows,
     require_known,
 )
 from qianzhi.errors import QianzhiError
+from qianzhi.runtime.home import End
 
 if TYPE_CHECKING:
     from qianzhi.gateway.archive import Archivist
@@ -40,7 +41,7 @@ def run(home: HomeOption = None, dataset: DatasetOption = None, *, as_json: Json
     from qianzhi.gateway.service import database
     from qianzhi.runtime import clock
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.GATEWAY)
     archivist = assembly.archivist(place, settings)
     _require_dataset(settings, dataset)
     made: list[Archive] = []
@@ -58,7 +59,8 @@ def run(home: HomeOption = None, dataset: DatasetOption = None, *, as_json: Json
 @app.command("list")
 def list_archives(home: HomeOption = None, dataset: DatasetOption = None, *, as_json: JsonOption = False) -> None:
     """List the archives."""
-    _print(_listed(*_opened(home), dataset=dataset), as_json=as_json)
+    found = _listed(*opened(home, End.GATEWAY), dataset=dataset)
+    print_rows("Archives", [each.as_json() for each in found], as_json=as_json)
 
 
 @app.command()
@@ -66,7 +68,7 @@ def verify(home: HomeOption = None, dataset: DatasetOption = None) -> None:
     """Read every archive and compare it with the ledger; exit code 1 when one is not what it was."""
     from qianzhi.gateway import assembly
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.GATEWAY)
     found = _listed(place, settings, dataset=dataset)
     archivist = assembly.archivist(place, settings)
     damaged = [each for each in found if not _is_sound(archivist, each)]
@@ -80,7 +82,7 @@ def show(archive: ArchiveArgument, home: HomeOption = None, *, as_json: JsonOpti
     """Show what an archive holds, without any row of it."""
     from qianzhi.gateway import assembly, parquet
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.GATEWAY)
     found = _one(place, settings, archive)
     path = assembly.archivist(place, settings).path(found)
     facts: dict[str, Any] = {
@@ -108,22 +110,12 @@ def restore(
     from qianzhi.gateway.restore import restore as restore_rows
     from qianzhi.gateway.service import database
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.GATEWAY)
     found = _one(place, settings, archive)
     with database(place, settings):
         dsn = assembly.owner_dsn(place, settings)
         count = restore_rows(assembly.archivist(place, settings), dsn, found, to.absolute(), actor=actor())
     typer.echo(f"{count} rows stand in {to}, in the clear. Remove the file when it has served its purpose.")
-
-
-def _opened(home: Path | None) -> tuple[Home, Settings]:
-    from qianzhi.runtime.home import End, find_home
-    from qianzhi.runtime.sources import load_settings
-
-    place = find_home(home)
-    rooms, settings = place.existing(End.GATEWAY), load_settings(place)
-    keep_logs(rooms, settings)
-    return place, settings
 
 
 def _require_dataset(settings: Settings, dataset: str | None) -> None:
@@ -159,11 +151,3 @@ def _is_sound(archivist: Archivist, archive: Archive) -> bool:
         complain(error)
         return False
     return True
-
-
-def _print(found: list[Archive], *, as_json: bool) -> None:
-    rows = [each.as_json() for each in found]
-    if as_json:
-        print_json(rows)
-    else:
-        print_table("Archives", list(rows[0]) if rows else [], [list(row.values()) for row in rows])

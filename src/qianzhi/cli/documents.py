@@ -19,11 +19,14 @@ from qianzhi.cli.terminal import (
     Language,
     LanguageOption,
     actor,
-    keep_logs,
+    content_of,
+    opened,
     print_json,
+    print_rows,
     print_table,
     require_known,
 )
+from qianzhi.runtime.home import End
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +34,7 @@ if TYPE_CHECKING:
     from qianzhi.gateway.documents.dossier import Dossier
     from qianzhi.gateway.documents.forms import Filled
     from qianzhi.ledger.documents import Published, Version
-    from qianzhi.runtime.home import Home
     from qianzhi.runtime.papers import Objection
-    from qianzhi.runtime.settings import Settings
 
 app = typer.Typer(help="Documents for the regulator, its files and notices.", no_args_is_help=True)
 
@@ -93,11 +94,11 @@ def add(  # every one is an option
     """Keep a new version of a document; `sync`, or the running gateway, hands it in."""
     from qianzhi.gateway.documents.dossier import Upload
     from qianzhi.runtime import clock
-    from qianzhi.runtime.papers import Objection
+    from qianzhi.runtime.papers import PAPER_BYTES_MAX, Objection
 
     now = clock.now()
     on = dated.date() if dated else clock.local(now).date()
-    contents = [_content(file) for file in files]
+    contents = [content_of(file, PAPER_BYTES_MAX) for file in files]
     with _dossier(home, destination) as dossier:
         added = dossier.bring(key, contents, Upload(files[0].name, b"", on, actor()), now)
     if isinstance(added, Objection):
@@ -115,7 +116,7 @@ def versions(
     """List every version of a document, the newest first."""
     with _dossier(home, destination) as dossier:
         rows = [_version(each) for each in dossier.versions(key)]
-    _print("Versions", rows, as_json=as_json)
+    print_rows("Versions", rows, as_json=as_json)
 
 
 @app.command()
@@ -169,7 +170,7 @@ def files(home: HomeOption = None, destination: DestinationOption = None, *, as_
     """List the files, notices and certificates that were published for this institution, as of the last `sync`."""
     with _dossier(home, destination) as dossier:
         rows = [_published(each) for each in dossier.publications()]
-    _print("Files", rows, as_json=as_json)
+    print_rows("Files", rows, as_json=as_json)
 
 
 @app.command()
@@ -222,7 +223,7 @@ def _filled(
     from qianzhi.gateway.documents.facts import facts
     from qianzhi.gateway.documents.forms import fill
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.GATEWAY)
     with _dossier(home, destination) as dossier:
         require_known("FORM", key, [each.key for each in dossier.paperwork.forms])
         known = facts(place, settings, settings.gateway.destinations[dossier.destination].regulator)
@@ -246,31 +247,14 @@ def _split(answer: str) -> tuple[str, str]:
     return key.strip(), text.strip()
 
 
-def _opened(home: Path | None) -> tuple[Home, Settings]:
-    from qianzhi.runtime.home import End, find_home
-    from qianzhi.runtime.sources import load_settings
-
-    place = find_home(home)
-    rooms, settings = place.existing(End.GATEWAY), load_settings(place)
-    keep_logs(rooms, settings)
-    return place, settings
-
-
 @contextmanager
 def _dossier(home: Path | None, destination: str | None) -> Iterator[Dossier]:
     from qianzhi.gateway.documents.opening import dossier
     from qianzhi.gateway.service import database
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.GATEWAY)
     with database(place, settings):
         yield dossier(place, settings, destination)
-
-
-def _content(file: Path) -> bytes:
-    from qianzhi.runtime.papers import PAPER_BYTES_MAX
-
-    with file.open("rb") as opened:
-        return opened.read(PAPER_BYTES_MAX + 1)
 
 
 def _write(file: Path, content: bytes, *, quiet: bool = False) -> None:
@@ -313,10 +297,3 @@ def _published(published: Published) -> dict[str, object]:
         "fetched_at": published.fetched_at,
         "withdrawn_at": published.withdrawn_at,
     }
-
-
-def _print(title: str, rows: list[dict[str, object]], *, as_json: bool) -> None:
-    if as_json:
-        print_json(rows)
-    else:
-        print_table(title, list(rows[0]) if rows else [], [list(row.values()) for row in rows])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,15 +13,18 @@ from qianzhi.cli.terminal import (
     JsonOption,
     Language,
     LanguageOption,
-    keep_logs,
+    opened,
     print_facts,
     print_json,
+    print_rows,
     print_table,
     require_known,
 )
+from qianzhi.runtime.home import End
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from qianzhi.db.server import Session
     from qianzhi.regulators.protocols import Part
@@ -41,7 +43,7 @@ def serve(home: HomeOption = None) -> None:
     """Be the process of `gateway run` that answers a regulator."""
     from qianzhi.gateway.evidence.service import answer
 
-    answer(*_opened(home))
+    answer(*opened(home, End.GATEWAY))
 
 
 @app.command()
@@ -50,7 +52,7 @@ def key(home: HomeOption = None, *, as_json: JsonOption = False) -> None:
     from qianzhi.gateway.evidence import asking, assembly, keys
     from qianzhi.runtime import clock
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.GATEWAY)
     regulator = asking.regulator_key(settings)
     file = assembly.keys_file(place, regulator)
     keys.ensure_key(file, asking.adapter(regulator).KEY_CHARACTERS, clock.now())
@@ -70,7 +72,7 @@ def rotate(home: HomeOption = None) -> None:
     from qianzhi.gateway.evidence import asking, assembly, keys
     from qianzhi.runtime import clock
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.GATEWAY)
     regulator, days = asking.regulator_key(settings), settings.gateway.evidence.key_overlap_days
     characters = asking.adapter(regulator).KEY_CHARACTERS
     keys.rotate(assembly.keys_file(place, regulator), characters, clock.now(), overlap=timedelta(days=days))
@@ -92,7 +94,7 @@ def export(
     from qianzhi.runtime import clock
     from qianzhi.runtime.files import write_durably
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.GATEWAY)
     regulator = asking.regulator_key(settings)
     found = asking.adapter(regulator)
     for name in provide or ():
@@ -111,7 +113,7 @@ def questions(home: HomeOption = None, *, as_json: JsonOption = False) -> None:
     """List who asked last, for what, and how it ended; a record is only ever its digest."""
     from qianzhi.ledger import evidence
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.GATEWAY)
     with _session(place, settings) as session:
         rows = evidence.asked(session, limit=QUESTIONS_SHOWN)
     if as_json:
@@ -132,7 +134,7 @@ def add(
     """Register a file after looking into it."""
     from qianzhi.gateway.evidence.register import register
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.GATEWAY)
     with _session(place, settings) as session:
         media_id, found = register(session, settings, record, kind, source, number=number)
     typer.echo(f"{media_id}  {found.media_type}  {', '.join(found.codecs)}")
@@ -146,7 +148,7 @@ def list_media(home: HomeOption = None, record: RecordOption = None, *, as_json:
     from qianzhi.gateway.evidence import asking
     from qianzhi.ledger import evidence
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.GATEWAY)
     regulator = asking.regulator_key(settings)
     with _session(place, settings) as session:
         rows = (
@@ -154,10 +156,7 @@ def list_media(home: HomeOption = None, record: RecordOption = None, *, as_json:
             if record is None
             else evidence.listed(session, regulator, record=record)
         )
-    if as_json:
-        print_json(rows)
-    else:
-        print_table("Media", list(rows[0]) if rows else (), [list(row.values()) for row in rows])
+    print_rows("Media", rows, as_json=as_json)
 
 
 @media.command()
@@ -169,7 +168,7 @@ def remove(
     from qianzhi.ledger import evidence
     from qianzhi.runtime import clock
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.GATEWAY)
     with _session(place, settings) as session:
         count = evidence.remove(session, media_ids, now=clock.now())
     typer.echo(f"{count} files are no longer served.")
@@ -180,7 +179,7 @@ def credential(home: HomeOption = None) -> None:
     """Show the credential with which systems of [gateway.evidence] registrars register files themselves."""
     from qianzhi.gateway.evidence import assembly, links
 
-    place, _ = _opened(home)
+    place, _ = opened(home, End.GATEWAY)
     typer.echo(links.ensure_credential(assembly.credential_file(place)))
 
 
@@ -190,7 +189,7 @@ def scan(home: HomeOption = None, *, as_json: JsonOption = False) -> None:
     from qianzhi.gateway.evidence import asking, assembly
     from qianzhi.gateway.evidence.scan import scan as look_through
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.GATEWAY)
     regulator, shelf = asking.regulator_key(settings), assembly.shelf(settings)
     folders = [name for name, each in settings.gateway.evidence.folders.items() if each.scan]
     with _session(place, settings) as session:
@@ -218,7 +217,7 @@ def selftest(
     """Play the regulator against the service that runs; exit code 1 when an answer is not as it must be."""
     from qianzhi.gateway.evidence.selftest import examine
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.GATEWAY)
     with _session(place, settings) as session:
         checks = list(examine(place, settings, session, record=record, public=public, language=language.value))
     if as_json:
@@ -233,25 +232,10 @@ def selftest(
 _MARKS = {True: "ok", False: "FAILED", None: "-"}
 
 
-def _opened(home: Path | None) -> tuple[Home, Settings]:
-    from qianzhi.runtime.home import End, find_home
-    from qianzhi.runtime.sources import load_settings
+def _session(home: Home, settings: Settings) -> AbstractContextManager[Session]:
+    from qianzhi.gateway.service import session
 
-    place = find_home(home)
-    rooms, settings = place.existing(End.GATEWAY), load_settings(place)
-    keep_logs(rooms, settings)
-    return place, settings
-
-
-@contextmanager
-def _session(home: Home, settings: Settings) -> Iterator[Session]:
-    """Open a session of the gateway's database, committed at the end."""
-    from qianzhi.db.server import connect
-    from qianzhi.gateway import assembly
-    from qianzhi.gateway.service import database
-
-    with database(home, settings), connect(assembly.owner_dsn(home, settings), application="qianzhi media") as session:
-        yield session
+    return session(home, settings, application="qianzhi media")
 
 
 def _workbook(parts: Sequence[Part]) -> bytes:

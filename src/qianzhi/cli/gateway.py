@@ -18,12 +18,14 @@ from qianzhi.cli.terminal import (
     LanguageOption,
     complain,
     keep_logs,
+    opened,
     print_facts,
     print_json,
     print_table,
     require_known,
 )
 from qianzhi.errors import ConfigurationError, OperatorError
+from qianzhi.runtime.home import End
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,7 +70,7 @@ def init(  # noqa: PLR0917  (every one is an option)
     """Set the gateway up, or bring it to this release and edition. Safe to repeat."""
     from qianzhi import regulators
     from qianzhi.gateway.install import install
-    from qianzhi.runtime.home import End, find_home
+    from qianzhi.runtime.home import find_home
     from qianzhi.runtime.sources import load_settings, write_settings
 
     require_known("--regulator", regulator, regulators.keys())
@@ -101,7 +103,7 @@ def run(home: HomeOption = None) -> None:
     """Run the gateway until Ctrl-C."""
     from qianzhi.gateway.service import supervise
 
-    supervise(*_opened(home))
+    supervise(*opened(home, End.GATEWAY))
 
 
 @app.command(hidden=True)
@@ -109,7 +111,7 @@ def worker(home: HomeOption = None) -> None:
     """Be the worker process of `gateway run`."""
     from qianzhi.gateway.service import work
 
-    work(*_opened(home))
+    work(*opened(home, End.GATEWAY))
 
 
 @app.command(hidden=True)
@@ -117,7 +119,7 @@ def health(home: HomeOption = None) -> None:
     """Be the process of `gateway run` that answers /healthz."""
     from qianzhi.gateway.service import watch_health
 
-    watch_health(*_opened(home))
+    watch_health(*opened(home, End.GATEWAY))
 
 
 @app.command(hidden=True)
@@ -125,7 +127,7 @@ def console(home: HomeOption = None) -> None:
     """Be the process of `gateway run` that people see."""
     from qianzhi.gateway.console import serve_console
 
-    serve_console(*_opened(home))
+    serve_console(*opened(home, End.GATEWAY))
 
 
 @app.command()
@@ -140,7 +142,7 @@ def cycle(home: HomeOption = None, destination: DestinationOption = None, *, as_
     from qianzhi.ledger.batches import CycleKind
     from qianzhi.runtime import clock, memory
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.GATEWAY)
     chosen = _chosen(place, settings, destination)
     memory.calm_collector()
     with database(place, settings):
@@ -176,7 +178,7 @@ def backfill(
     from qianzhi.gateway.backfill import backfill as send_history
     from qianzhi.gateway.service import database
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.GATEWAY)
     chosen = _chosen(place, settings, destination, dataset)
     with database(place, settings):
         moved = send_history(assembly.workplace(place, settings), chosen, rows_per_second, dataset, typer.echo)
@@ -199,7 +201,7 @@ def check(
     from qianzhi.gateway.service import database
     from qianzhi.runtime import clock
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.GATEWAY)
     chosen = _chosen(place, settings, destination)
     with database(place, settings):
         site = assembly.workplace(place, settings)
@@ -214,15 +216,14 @@ def check(
 @app.command()
 def status(home: HomeOption = None, *, as_json: JsonOption = False) -> None:
     """Show where the rows of every dataset are, the last cycle, and what waits, per destination."""
-    from qianzhi.db.server import connect
     from qianzhi.gateway import assembly
-    from qianzhi.gateway.service import database
+    from qianzhi.gateway.service import session as session_of
     from qianzhi.gateway.standing import standing
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.GATEWAY)
     destinations = assembly.destinations(place, settings)
-    with database(place, settings), connect(assembly.owner_dsn(place, settings), application="qianzhi status") as found:
-        standings = {each.name: standing(found, each) for each in destinations}
+    with session_of(place, settings, application="qianzhi status") as session:
+        standings = {each.name: standing(session, each) for each in destinations}
     if as_json:
         print_json({"destinations": {name: each.as_json() for name, each in standings.items()}})
     else:
@@ -246,15 +247,13 @@ def findings(
     as_json: JsonOption = False,
 ) -> None:
     """List what is wrong with which field of which row, and what to do about it."""
-    from qianzhi.db.server import connect
-    from qianzhi.gateway import assembly, report
-    from qianzhi.gateway.service import database
+    from qianzhi.gateway import report
+    from qianzhi.gateway.service import session as session_of
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.GATEWAY)
     chosen = _chosen(place, settings, destination, dataset)
-    dsn = assembly.owner_dsn(place, settings)
-    with database(place, settings), connect(dsn, application="qianzhi findings") as connection:
-        found = report.findings_of(connection, chosen, dataset=dataset, language=language, open_only=open_only)
+    with session_of(place, settings, application="qianzhi findings") as session:
+        found = report.findings_of(session, chosen, dataset=dataset, language=language, open_only=open_only)
     _print_findings(found, as_json=as_json)
 
 
@@ -263,7 +262,7 @@ def doctor(home: HomeOption = None, language: LanguageOption = Language.ZH, *, a
     """Look at everything the gateway needs; exit code 1 when something must be put right."""
     from qianzhi.gateway.doctor import Health, examine
 
-    diagnoses = list(examine(*_opened(home)))
+    diagnoses = list(examine(*opened(home, End.GATEWAY)))
     if as_json:
         print_json([diagnosis.as_json(language) for diagnosis in diagnoses])
     else:
@@ -280,7 +279,7 @@ def diagnose(
     """Collect what somebody needs who helps from afar: versions, settings, states, tallies, logs; nobody's data."""
     from qianzhi.gateway.diagnostics import write
 
-    for name in write(*_opened(home), output):
+    for name in write(*opened(home, End.GATEWAY), output):
         typer.echo(name)
 
 
@@ -289,19 +288,9 @@ def dsn(role: Annotated[str, typer.Option(help="The role that signs in.")] = "us
     """Print a libpq URI, password included, by which a role reaches the staging tables."""
     from qianzhi.gateway import assembly
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.GATEWAY)
     require_known("--role", role, assembly.roles(settings))
     typer.echo(assembly.role_dsn(place, settings, role))
-
-
-def _opened(home: Path | None) -> tuple[Home, Settings]:
-    from qianzhi.runtime.home import End, find_home
-    from qianzhi.runtime.sources import load_settings
-
-    place = find_home(home)
-    rooms, settings = place.existing(End.GATEWAY), load_settings(place)
-    keep_logs(rooms, settings)
-    return place, settings
 
 
 def _chosen(home: Home, settings: Settings, destination: str | None, dataset: str | None = None) -> Destination:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime  # typer reads annotations at run time
 from pathlib import Path  # likewise
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qianzhi.cli import hub_documents
+from qianzhi.cli.hub_scope import CodeArgument, RegulatorOption, regulator_of, session_of
 from qianzhi.cli.terminal import (
     FAILED,
     DatasetOption,
@@ -18,18 +19,18 @@ from qianzhi.cli.terminal import (
     LanguageOption,
     actor,
     keep_logs,
+    opened,
     print_facts,
     print_json,
+    print_rows,
     print_table,
     require_known,
 )
+from qianzhi.runtime.home import End
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from qianzhi.db.server import Session
     from qianzhi.hub.onboarding import Institution, InstitutionState
-    from qianzhi.runtime.home import Home
     from qianzhi.runtime.settings import Settings
 
 app = typer.Typer(help="The regulator's end: intake, checks, receipts, the validation log.", no_args_is_help=True)
@@ -40,15 +41,11 @@ app.add_typer(hub_documents.publications, name="publications")
 app.add_typer(hub_documents.certificate, name="certificate")
 app.command()(hub_documents.publish)
 
-RegulatorOption = Annotated[
-    str | None, typer.Option("--regulator", help="The regulator, where the hub serves several.")
-]
 InstitutionOption = Annotated[str | None, typer.Option("--institution", help="One institution only, by its code.")]
 SinceOption = Annotated[datetime | None, typer.Option("--since", help="Nothing older than this local time.")]
 CredentialFileOption = Annotated[
     Path | None, typer.Option("--credential-file", help="Write the credential there instead of printing it.")
 ]
-CodeArgument = Annotated[str, typer.Argument(help="The code that the platform gave the institution (机构标识).")]
 
 
 @app.command()
@@ -64,7 +61,7 @@ def init(  # noqa: PLR0917  # every one is an option
     """Set the hub up, or bring it to this release and edition. Safe to repeat."""
     from qianzhi import regulators
     from qianzhi.hub.install import install
-    from qianzhi.runtime.home import End, find_home
+    from qianzhi.runtime.home import find_home
     from qianzhi.runtime.sources import load_settings, write_settings
 
     for key in regulator or ():
@@ -97,7 +94,7 @@ def run(home: HomeOption = None) -> None:
     """Run the hub until Ctrl-C."""
     from qianzhi.hub.service import supervise
 
-    supervise(*_opened(home))
+    supervise(*opened(home, End.HUB))
 
 
 @app.command(hidden=True)
@@ -105,7 +102,7 @@ def intake(home: HomeOption = None) -> None:
     """Be the intake process of `hub run`."""
     from qianzhi.hub.service import take_in
 
-    take_in(*_opened(home))
+    take_in(*opened(home, End.HUB))
 
 
 @app.command(hidden=True)
@@ -113,7 +110,7 @@ def watch(home: HomeOption = None) -> None:
     """Be the watch process of `hub run`."""
     from qianzhi.hub.service import keep_watch
 
-    keep_watch(*_opened(home))
+    keep_watch(*opened(home, End.HUB))
 
 
 @app.command()
@@ -123,22 +120,21 @@ def status(home: HomeOption = None, since: SinceOption = None, *, as_json: JsonO
 
     from qianzhi.hub.status import status as status_of
     from qianzhi.runtime import clock
-    from qianzhi.runtime.home import End
     from qianzhi.runtime.supervisor import read_states
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.HUB)
     parts = {part.name: part.phase.value for part in read_states(place.end(End.HUB).run)}
-    with _session(place, settings) as session:
+    with session_of(place, settings) as session:
         found = status_of(session, now=clock.now(), since=since)
     if as_json:
         print_json({"parts": parts, **asdict(found)})
     else:
         print_facts({**(parts or {"parts": "nothing runs"}), **found.counts})
-        _print_rows("Received", found.datasets)
+        print_rows("Received", found.datasets)
         if found.silent:
-            _print_rows("Silent institutions", found.silent)
+            print_rows("Silent institutions", found.silent)
         if found.overdue_images:
-            _print_rows("Institutions that owe images", found.overdue_images)
+            print_rows("Institutions that owe images", found.overdue_images)
     if found.silent:
         raise typer.Exit(FAILED)
 
@@ -157,9 +153,9 @@ def findings(  # noqa: PLR0917  # every one is an option
     """List what was found in the records received, with reason and remedy."""
     from qianzhi.hub import feedback
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.HUB)
     _require_dataset(settings, dataset)
-    with _session(place, settings) as session:
+    with session_of(place, settings) as session:
         _require_institution(session, institution)
         found = feedback.findings(
             session, institution=institution, dataset=dataset, since=since, count=limit, language=language
@@ -183,11 +179,11 @@ def log(
     """Show the validation log: each batch with its date, time, dataset and counts."""
     from qianzhi.hub import feedback
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.HUB)
     _require_dataset(settings, dataset)
-    with _session(place, settings) as session:
+    with session_of(place, settings) as session:
         _require_institution(session, institution)
-        _report("Validation log", feedback.log_of_all(session, institution, dataset, limit), as_json=as_json)
+        print_rows("Validation log", feedback.log_of_all(session, institution, dataset, limit), as_json=as_json)
 
 
 @institutions.command()
@@ -201,9 +197,9 @@ def add(  # every one is an option
     """Register an institution and issue its first credential, which is told once."""
     from qianzhi.hub import onboarding
 
-    place, settings = _opened(home)
-    with _session(place, settings) as session:
-        added = onboarding.register(session, _regulator(settings, regulator), code, name, actor=actor())
+    place, settings = opened(home, End.HUB)
+    with session_of(place, settings) as session:
+        added = onboarding.register(session, regulator_of(settings, regulator), code, name, actor=actor())
         _tell(onboarding.issue(session, added, actor=actor()), credential_file)
 
 
@@ -214,11 +210,11 @@ def list_(home: HomeOption = None, regulator: RegulatorOption = None, *, as_json
 
     from qianzhi.hub import onboarding
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.HUB)
     require_known("--regulator", regulator, settings.hub.regulators)
-    with _session(place, settings) as session:
+    with session_of(place, settings) as session:
         rows = [asdict(each) for each in onboarding.institutions(session, regulator)]
-    _report("Institutions", rows, as_json=as_json)
+    print_rows("Institutions", rows, as_json=as_json)
 
 
 @institutions.command()
@@ -230,15 +226,15 @@ def show(
 
     from qianzhi.hub import onboarding
 
-    place, settings = _opened(home)
-    with _session(place, settings) as session:
-        found = onboarding.find(session, _regulator(settings, regulator), code)
+    place, settings = opened(home, End.HUB)
+    with session_of(place, settings) as session:
+        found = onboarding.find(session, regulator_of(settings, regulator), code)
         credentials = [asdict(each) for each in onboarding.credentials(session, found)]
     if as_json:
         print_json({**asdict(found), "credentials": credentials})
         return
     print_facts(asdict(found))
-    _print_rows("Credentials", credentials)
+    print_rows("Credentials", credentials)
 
 
 @institutions.command()
@@ -252,9 +248,9 @@ def rotate(  # every one is an option
     """Issue a new credential, which is told once; those before it end after the overlap."""
     from qianzhi.hub import onboarding
 
-    place, settings = _opened(home)
-    with _session(place, settings) as session:
-        found = onboarding.find(session, _regulator(settings, regulator), code)
+    place, settings = opened(home, End.HUB)
+    with session_of(place, settings) as session:
+        found = onboarding.find(session, regulator_of(settings, regulator), code)
         _tell(onboarding.rotate(session, found, overlap_hours=overlap_hours, actor=actor()), credential_file)
 
 
@@ -266,7 +262,7 @@ def revoke(
     """End a credential at once."""
     from qianzhi.hub import onboarding
 
-    with _session(*_opened(home)) as session:
+    with session_of(*opened(home, End.HUB)) as session:
         onboarding.revoke(session, credential_id, actor=actor())
     typer.echo(f"The credential {credential_id} is revoked.")
 
@@ -296,40 +292,11 @@ def resume(
 def _set_state(code: str, home: Path | None, regulator: str | None, state: InstitutionState) -> None:
     from qianzhi.hub import onboarding
 
-    place, settings = _opened(home)
-    with _session(place, settings) as session:
-        found: Institution = onboarding.find(session, _regulator(settings, regulator), code)
+    place, settings = opened(home, End.HUB)
+    with session_of(place, settings) as session:
+        found: Institution = onboarding.find(session, regulator_of(settings, regulator), code)
         onboarding.set_state(session, found, state, actor=actor())
     typer.echo(f"The institution {code} is {state.value}.")
-
-
-def _opened(home: Path | None) -> tuple[Home, Settings]:
-    from qianzhi.runtime.home import End, find_home
-    from qianzhi.runtime.sources import load_settings
-
-    place = find_home(home)
-    rooms, settings = place.existing(End.HUB), load_settings(place)
-    keep_logs(rooms, settings)
-    return place, settings
-
-
-def _session(home: Home, settings: Settings) -> AbstractContextManager[Session]:
-    from qianzhi.hub import assembly
-
-    return assembly.session(home, settings, application="qianzhi hub")
-
-
-def _regulator(settings: Settings, named: str | None) -> str:
-    from qianzhi.errors import ConfigurationError
-    from qianzhi.hub import assembly
-
-    served = assembly.regulators(settings)
-    require_known("--regulator", named, served)
-    if named is not None:
-        return named
-    if len(served) == 1:
-        return served[0]
-    raise ConfigurationError("It is not clear which regulator is meant.", remedy=f"Name one of: {', '.join(served)}.")
 
 
 def _require_dataset(settings: Settings, dataset: str | None) -> None:
@@ -357,15 +324,3 @@ def _tell(credential: str, file: Path | None) -> None:
         return
     write_durably(file.absolute(), credential.encode())
     typer.echo(f"The credential {credential.partition('.')[0]} stands in {file}.")
-
-
-def _report(title: str, rows: list[dict[str, Any]], *, as_json: bool) -> None:
-    if as_json:
-        print_json(rows)
-    else:
-        _print_rows(title, rows)
-
-
-def _print_rows(title: str, rows: list[dict[str, Any]]) -> None:
-    columns = list(rows[0]) if rows else []
-    print_table(title, columns, [list(row.values()) for row in rows])

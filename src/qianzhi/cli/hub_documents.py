@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
-from qianzhi.cli.terminal import HomeOption, JsonOption, actor, keep_logs, print_json, print_table, require_known
+from qianzhi.cli.hub_scope import CodeArgument, RegulatorOption, regulator_of, session_of
+from qianzhi.cli.terminal import (
+    FAILED,
+    HomeOption,
+    JsonOption,
+    actor,
+    content_of,
+    opened,
+    print_json,
+    print_rows,
+    require_known,
+)
+from qianzhi.runtime.home import End
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from qianzhi.db.server import Session
     from qianzhi.hub.documents import Verdict, Version
     from qianzhi.hub.onboarding import Institution
     from qianzhi.hub.publications import Publication
-    from qianzhi.runtime.home import Home
-    from qianzhi.runtime.settings import Settings
 
 documents = typer.Typer(help="Documents that institutions handed in, and their review.", no_args_is_help=True)
 publications = typer.Typer(help="Files and notices for institutions.", no_args_is_help=True)
@@ -29,11 +36,7 @@ ALL = "all"
 STATES = ("submitted", "reviewed", "returned")
 
 IdArgument = Annotated[int, typer.Argument(help="The number of the document in the list.")]
-CodeArgument = Annotated[str, typer.Argument(help="The code of the institution (机构标识).")]
 OutputOption = Annotated[Path, typer.Option("--output", help="The file to write.")]
-RegulatorOption = Annotated[
-    str | None, typer.Option("--regulator", help="The regulator, where the hub serves several.")
-]
 
 
 @documents.command("list")
@@ -47,9 +50,9 @@ def list_documents(
     from qianzhi.hub import documents as held
 
     require_known("--state", state, STATES)
-    with _session(*_opened(home)) as session:
+    with session_of(*opened(home, End.HUB)) as session:
         rows = [each.as_row() for each in held.versions(session, state=state)]
-    _print("Documents", rows, as_json=as_json)
+    print_rows("Documents", rows, as_json=as_json)
 
 
 @documents.command()
@@ -79,8 +82,8 @@ def save(number: IdArgument, output: OutputOption, home: HomeOption = None) -> N
     from qianzhi.hub import documents as held
     from qianzhi.runtime.files import write_durably
 
-    place, settings = _opened(home)
-    with _session(place, settings) as session:
+    place, settings = opened(home, End.HUB)
+    with session_of(place, settings) as session:
         version = held.find(session, number)
     write_durably(output.absolute(), assembly.blobs(place).get(version.digest))
     typer.echo(f"{version.document} of {version.institution} stands in {output}.")
@@ -100,14 +103,15 @@ def publish(  # every one is an option
 ) -> None:
     """Publish a file for every institution of a regulator, or for those that --audience names."""
     from qianzhi.hub import assembly
-    from qianzhi.hub.publications import Draft, PublicationKind
+    from qianzhi.hub.publications import FILE_BYTES_MAX, Draft, PublicationKind
     from qianzhi.hub.publications import publish as publish_draft
     from qianzhi.runtime import clock
 
-    place, settings = _opened(home)
-    key = _regulator(settings, regulator)
-    draft = Draft(PublicationKind.NOTICE if notice else PublicationKind.FILE, title, file.name, _content(file))
-    with _session(place, settings) as session:
+    place, settings = opened(home, End.HUB)
+    key = regulator_of(settings, regulator)
+    kind = PublicationKind.NOTICE if notice else PublicationKind.FILE
+    draft = Draft(kind, title, file.name, content_of(file, FILE_BYTES_MAX))
+    with session_of(place, settings) as session:
         named = _audience(session, key, audience or [ALL])
         made = publish_draft(session, assembly.blobs(place), key, draft, named, actor(), clock.now())
     _tell(made, as_json=as_json)
@@ -118,13 +122,13 @@ def list_publications(home: HomeOption = None, *, as_json: JsonOption = False) -
     """List what was published, withdrawn files too, the newest first."""
     from qianzhi.hub import publications as held
 
-    with _session(*_opened(home)) as session:
+    with session_of(*opened(home, End.HUB)) as session:
         found = held.listed(session)
     rows = [
         each.as_json() | {"for_all": each.for_all, "published_by": each.published_by, "withdrawn_at": each.withdrawn_at}
         for each in found
     ]
-    _print("Publications", rows, as_json=as_json)
+    print_rows("Publications", rows, as_json=as_json)
 
 
 @publications.command()
@@ -133,7 +137,7 @@ def withdraw(publication: Annotated[UUID, typer.Argument(help="Its id in the lis
     from qianzhi.hub import publications as held
     from qianzhi.runtime import clock
 
-    with _session(*_opened(home)) as session:
+    with session_of(*opened(home, End.HUB)) as session:
         held.withdraw(session, publication, actor=actor(), now=clock.now())
     typer.echo(f"The publication {publication} is withdrawn.")
 
@@ -152,14 +156,14 @@ def issue(
 ) -> None:
     """Issue the certificate of an institution, for it alone: a page made here, or a PDF that is given."""
     from qianzhi.hub import assembly, certificates, onboarding
+    from qianzhi.hub.publications import FILE_BYTES_MAX
     from qianzhi.runtime import clock
-    from qianzhi.runtime.home import End
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.HUB)
     seal = certificates.open_seal(place.existing(End.HUB).credentials)
-    given = _content(file) if file is not None else None
-    with _session(place, settings) as session:
-        found = onboarding.find(session, _regulator(settings, regulator), code)
+    given = content_of(file, FILE_BYTES_MAX) if file is not None else None
+    with session_of(place, settings) as session:
+        found = onboarding.find(session, regulator_of(settings, regulator), code)
         made = certificates.issue(
             session, assembly.blobs(place), seal, found, given=given, actor=actor(), now=clock.now()
         )
@@ -172,13 +176,13 @@ def check(
     home: HomeOption = None,
 ) -> None:
     """Tell whether a certificate is one of this hub, and what it says; exit code 1 when it is not."""
-    from qianzhi.cli.terminal import FAILED
     from qianzhi.hub import certificates
-    from qianzhi.runtime.home import End
+    from qianzhi.hub.publications import FILE_BYTES_MAX
 
-    place, settings = _opened(home)
-    with _session(place, settings) as session:
-        record = certificates.read(session, _content(file), certificates.open_seal(place.existing(End.HUB).credentials))
+    place, settings = opened(home, End.HUB)
+    seal, content = certificates.open_seal(place.existing(End.HUB).credentials), content_of(file, FILE_BYTES_MAX)
+    with session_of(place, settings) as session:
+        record = certificates.read(session, content, seal)
     if record is None:
         typer.echo("This is no certificate of this hub, or it was changed.")
         raise typer.Exit(FAILED)
@@ -189,7 +193,7 @@ def _review(number: int, verdict: Verdict, reason: str, home: Path | None) -> No
     from qianzhi.hub import documents as held
     from qianzhi.runtime import clock
 
-    with _session(*_opened(home)) as session:
+    with session_of(*opened(home, End.HUB)) as session:
         version: Version = held.review(session, number, verdict, reason=reason, actor=actor(), now=clock.now())
     typer.echo(f"{version.document} of {version.institution} is {version.state}.")
 
@@ -202,53 +206,8 @@ def _audience(session: Session, regulator: str, named: list[str]) -> list[Instit
     return [onboarding.find(session, regulator, code) for code in dict.fromkeys(named)]
 
 
-def _content(file: Path) -> bytes:
-    from qianzhi.hub.publications import FILE_BYTES_MAX
-
-    with file.open("rb") as opened:
-        return opened.read(FILE_BYTES_MAX + 1)
-
-
 def _tell(made: Publication, *, as_json: bool) -> None:
     if as_json:
         print_json(made.as_json())
     else:
         typer.echo(f"{made.publication_id} {made.title} ({made.file_name})")
-
-
-def _print(title: str, rows: list[dict[str, object]], *, as_json: bool) -> None:
-    if as_json:
-        print_json(rows)
-    else:
-        print_table(title, list(rows[0]) if rows else [], [list(row.values()) for row in rows])
-
-
-def _opened(home: Path | None) -> tuple[Home, Settings]:
-    from qianzhi.runtime.home import End, find_home
-    from qianzhi.runtime.sources import load_settings
-
-    place = find_home(home)
-    rooms, settings = place.existing(End.HUB), load_settings(place)
-    keep_logs(rooms, settings)
-    return place, settings
-
-
-@contextmanager
-def _session(home: Home, settings: Settings) -> Iterator[Session]:
-    from qianzhi.hub import assembly
-
-    with assembly.session(home, settings, application="qianzhi hub") as session:
-        yield session
-
-
-def _regulator(settings: Settings, named: str | None) -> str:
-    from qianzhi.errors import ConfigurationError
-    from qianzhi.hub import assembly
-
-    served = assembly.regulators(settings)
-    require_known("--regulator", named, served)
-    if named is None and len(served) > 1:
-        raise ConfigurationError(
-            "It is not clear which regulator is meant.", remedy=f"Name one of: {', '.join(served)}."
-        )
-    return named or served[0]

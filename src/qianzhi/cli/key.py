@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qianzhi.cli.terminal import HomeOption, JsonOption, keep_logs, print_json, print_table
+from qianzhi.cli.terminal import HomeOption, JsonOption, opened, print_json, print_rows
 from qianzhi.errors import ConfigurationError
+from qianzhi.runtime.home import End
 
 if TYPE_CHECKING:
-    from qianzhi.runtime.home import Home
     from qianzhi.runtime.settings import Settings
 
 app = typer.Typer(help="Encryption at rest: the key file and its versions.", no_args_is_help=True)
@@ -27,10 +27,9 @@ def make(
 ) -> None:
     """Make a key file and encrypt from now on; a gateway that runs must be started anew."""
     from qianzhi.runtime import clock, keyfile
-    from qianzhi.runtime.home import End
     from qianzhi.runtime.sources import write_settings
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.GATEWAY)
     if settings.gateway.encryption.key_file is not None:
         raise ConfigurationError(
             f"There is a key file already: {settings.gateway.encryption.key_file}.",
@@ -48,7 +47,7 @@ def rotate(home: HomeOption = None) -> None:
     """Add a version to the key file: it writes from now on, the older ones still read."""
     from qianzhi.runtime import clock, keyfile
 
-    made = keyfile.rotate(_path(_opened(home)[1]), now=clock.now())
+    made = keyfile.rotate(_path(opened(home, End.GATEWAY)[1]), now=clock.now())
     typer.echo(f"The key {made.key_id.hex()} writes from now on. Keep a copy of the key file apart from the backups.")
 
 
@@ -57,12 +56,9 @@ def list_keys(home: HomeOption = None, *, as_json: JsonOption = False) -> None:
     """List the versions of the key, never the keys themselves."""
     from qianzhi.runtime.keyfile import KeyFile
 
-    versions = KeyFile(_path(_opened(home)[1])).versions
+    versions = KeyFile(_path(opened(home, End.GATEWAY)[1])).versions
     rows = [{"key": each.key_id.hex(), "made_at": each.made_at, "writes": each is versions[-1]} for each in versions]
-    if as_json:
-        print_json(rows)
-    else:
-        print_table("Versions of the key", list(rows[0]), [list(row.values()) for row in rows])
+    print_rows("Versions of the key", rows, as_json=as_json)
 
 
 @app.command()
@@ -71,7 +67,7 @@ def apply(home: HomeOption = None, *, as_json: JsonOption = False) -> None:
     from qianzhi.gateway import assembly
     from qianzhi.gateway.service import database
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.GATEWAY)
     _path(settings)
     site = assembly.workplace(place, settings)
     with database(place, settings):
@@ -87,16 +83,6 @@ def apply(home: HomeOption = None, *, as_json: JsonOption = False) -> None:
         print_json(rewritten)
     else:
         typer.echo(", ".join(f"{count} {name}" for name, count in rewritten.items()) + " are encrypted anew.")
-
-
-def _opened(home: Path | None) -> tuple[Home, Settings]:
-    from qianzhi.runtime.home import End, find_home
-    from qianzhi.runtime.sources import load_settings
-
-    place = find_home(home)
-    rooms, settings = place.existing(End.GATEWAY), load_settings(place)
-    keep_logs(rooms, settings)
-    return place, settings
 
 
 def _path(settings: Settings) -> Path:

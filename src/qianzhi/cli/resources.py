@@ -16,13 +16,15 @@ from qianzhi.cli.terminal import (
     Language,
     LanguageOption,
     complain,
-    keep_logs,
+    content_of,
+    opened,
     print_facts,
     print_json,
     print_table,
     require_known,
 )
 from qianzhi.errors import SenderError
+from qianzhi.runtime.home import End
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +56,7 @@ def template(
     """Write the workbook to be filled in, of all datasets or of one."""
     from qianzhi.runtime.files import write_durably
 
-    kept = _opened(home, destination)
+    kept = _registry(home, destination)
     require_known("--dataset", dataset, list(kept.forms))
     write_durably(output, kept.template([dataset] if dataset else list(kept.forms), filled=filled))
     typer.echo(f"{output} is written.")
@@ -71,7 +73,7 @@ def preview(
     as_json: JsonOption = False,
 ) -> None:
     """Tell what a workbook would change and what is wrong with it; saves nothing, exit code 1 on an error."""
-    plan = _plan(_opened(home, destination), workbook, pictures)
+    plan = _plan(_registry(home, destination), workbook, pictures)
     _print_plan(plan, language, as_json=as_json)
     if plan.errors:
         raise typer.Exit(FAILED)
@@ -88,7 +90,7 @@ def import_(
     as_json: JsonOption = False,
 ) -> None:
     """Save what a workbook changes, all of it or, with an error in it, nothing."""
-    kept = _opened(home, destination)
+    kept = _registry(home, destination)
     plan = _plan(kept, workbook, pictures)
     _print_plan(plan, language, as_json=as_json)
     try:
@@ -107,7 +109,7 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """List the current records by key, with what became of each."""
-    kept = _opened(home, destination)
+    kept = _registry(home, destination)
     require_known("--dataset", dataset, list(kept.forms))
     listed = [
         {
@@ -138,7 +140,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show a current record: its values, what became of it, and what was found."""
-    kept = _opened(home, destination)
+    kept = _registry(home, destination)
     require_known("DATASET", dataset, list(kept.forms))
     record = _record(kept, dataset, tuple(key or ()))
     found = kept.findings(dataset, [record], language.value)
@@ -155,27 +157,18 @@ def show(
     print_table(f"{len(found)} findings", columns, [[each[name] for name in columns] for each in found])
 
 
-def _opened(home: Path | None, destination: str | None) -> Registry:
+def _registry(home: Path | None, destination: str | None) -> Registry:
     from qianzhi.gateway.resources.registry import registry
-    from qianzhi.runtime.home import End, find_home
-    from qianzhi.runtime.sources import load_settings
 
-    place = find_home(home)
-    rooms, settings = place.existing(End.GATEWAY), load_settings(place)
-    keep_logs(rooms, settings)
+    place, settings = opened(home, End.GATEWAY)
     return registry(place, settings, destination)
 
 
 def _plan(kept: Registry, workbook: Path, pictures: list[Path] | None) -> Plan:
     from qianzhi.gateway.resources.attachments import attached
-
-    return kept.plan(_content(workbook, _workbook_max()), attached(_files(pictures or [])))
-
-
-def _workbook_max() -> int:
     from qianzhi.runtime.workbooks import FILE_BYTES_MAX
 
-    return FILE_BYTES_MAX
+    return kept.plan(content_of(workbook, FILE_BYTES_MAX), attached(_files(pictures or [])))
 
 
 def _files(places: list[Path]) -> Iterator[tuple[str, bytes]]:
@@ -184,18 +177,7 @@ def _files(places: list[Path]) -> Iterator[tuple[str, bytes]]:
     for place in places:
         for file in sorted(place.iterdir()) if place.is_dir() else [place]:
             if file.is_file():
-                yield file.name, _content(file, ARCHIVE_BYTES_MAX)
-
-
-def _content(file: Path, most: int) -> bytes:
-    """Read a file no further than one byte beyond its bound, which whoever takes it then refuses."""
-    try:
-        with file.open("rb") as opened:
-            return opened.read(most + 1)
-    except OSError as error:
-        raise SenderError(
-            f"{file} cannot be read: {error.strerror}.", remedy="Name a file that you may read."
-        ) from error
+                yield file.name, content_of(file, ARCHIVE_BYTES_MAX)
 
 
 def _record(kept: Registry, dataset: str, key: tuple[str, ...]) -> Record:

@@ -15,20 +15,20 @@ from qianzhi.cli.terminal import (
     HomeOption,
     JsonOption,
     actor,
-    keep_logs,
+    opened,
     print_facts,
     print_json,
     print_table,
     require_known,
 )
 from qianzhi.errors import ConfigurationError
+from qianzhi.runtime.home import End
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qianzhi.gateway.official.horizon import Beyond
     from qianzhi.gateway.official.results import Imported
-    from qianzhi.runtime.home import Home
     from qianzhi.runtime.settings import Settings
 
 app = typer.Typer(help="What an official front machine's console says of delivered rows.", no_args_is_help=True)
@@ -48,15 +48,14 @@ def import_(
     as_json: JsonOption = False,
 ) -> None:
     """Settle delivered rows as accepted or failed; exit code 1 when a line settles nothing."""
-    from qianzhi.db.server import connect
     from qianzhi.gateway import assembly
     from qianzhi.gateway.official import export, profile
     from qianzhi.gateway.official.lines import Reading
     from qianzhi.gateway.official.results import settle_results
-    from qianzhi.gateway.service import database
+    from qianzhi.gateway.service import session as session_of
     from qianzhi.runtime import clock
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.GATEWAY)
     _require_front_machine(settings, destination)
     chosen = assembly.destination(place, settings, destination)
     require_known("--dataset", dataset, [each.name for each in chosen.regulator.datasets])
@@ -69,8 +68,7 @@ def import_(
         now=clock.now(),
     )
     content = export.read_file(file)
-    dsn = assembly.owner_dsn(place, settings)
-    with database(place, settings), connect(dsn, application="qianzhi results") as session:
+    with session_of(place, settings, application="qianzhi results") as session:
         done = settle_results(session, chosen, content, reading, is_rehearsal=dry_run)
     _print(done, as_json=as_json, is_rehearsal=dry_run)
     if done.unmatched_count:
@@ -85,16 +83,12 @@ def decide(
     is_there: Annotated[bool, typer.Option("--there/--not-there", help="Whether its rows are in the official table.")],
 ) -> None:
     """Say what you found out of a batch that the official machine no longer knows of."""
-    from qianzhi.db.server import connect
-    from qianzhi.gateway import assembly
-    from qianzhi.gateway.service import database
+    from qianzhi.gateway.service import session as session_of
     from qianzhi.ledger import handovers
 
-    place, settings = _opened(home)
-    dsn = assembly.owner_dsn(place, settings)
-    with database(place, settings), connect(dsn, application="qianzhi results") as session:
+    place, settings = opened(home, End.GATEWAY)
+    with session_of(place, settings, application="qianzhi results") as session:
         is_known = handovers.decide(session, batch, is_there=is_there)
-        session.commit()
     if not is_known:
         raise typer.BadParameter("no such batch waits for an answer.", param_hint="BATCH")
     typer.echo("Noted; the batch goes on with the next attempt, and at once with `qianzhi gateway cycle`.")
@@ -120,7 +114,7 @@ def reconcile(
     from qianzhi.gateway.official import reconciling
     from qianzhi.gateway.service import database
 
-    place, settings = _opened(home)
+    place, settings = opened(home, End.GATEWAY)
     _require_front_machine(settings, destination)
     said = settings.gateway.destinations[destination]
     machine, regulator = assembly.front_machine(said), regulators.regulator(said.regulator)
@@ -132,16 +126,6 @@ def reconcile(
             who = actor()
             found = list(reconciling.reconcile(dsn, destination, machine, regulator, may_be_ours=not others, actor=who))
     _print_unknown(found, as_json=as_json, is_rehearsal=dry_run)
-
-
-def _opened(home: Path | None) -> tuple[Home, Settings]:
-    from qianzhi.runtime.home import End, find_home
-    from qianzhi.runtime.sources import load_settings
-
-    place = find_home(home)
-    rooms, settings = place.existing(End.GATEWAY), load_settings(place)
-    keep_logs(rooms, settings)
-    return place, settings
 
 
 def _require_front_machine(settings: Settings, name: str) -> None:

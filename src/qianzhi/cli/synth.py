@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from qianzhi.cli.terminal import HomeOption, JsonOption, keep_logs, print_json, print_table, require_known
+from qianzhi.cli.terminal import HomeOption, JsonOption, opened, print_json, print_table, require_known
+from qianzhi.runtime.home import End
 
 
 def synth(  # noqa: PLR0917  (every one is an option)
@@ -33,14 +34,10 @@ def synth(  # noqa: PLR0917  (every one is an option)
     from qianzhi.gateway import assembly
     from qianzhi.gateway.service import database
     from qianzhi.runtime import clock
-    from qianzhi.runtime.home import End, find_home
-    from qianzhi.runtime.sources import load_settings
     from qianzhi.synthetic import Plan, SynthPlan, run
 
     require_known("--regulator", regulator, regulators.keys())
-    place = find_home(home)
-    settings = load_settings(place)
-    keep_logs(place.existing(End.GATEWAY), settings)
+    place, settings = opened(home, End.GATEWAY)
     found = regulators.regulator(regulator)
     plan = Plan(
         people=people,

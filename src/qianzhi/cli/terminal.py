@@ -1,4 +1,4 @@
-"""What the commands share: options, tables, JSON, logs, and how an error is told."""
+"""What the commands share: options, the home they open, tables, JSON, logs, and how an error is told."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from qianzhi.errors import QianzhiError
-    from qianzhi.runtime.home import Rooms
+    from qianzhi.runtime.home import End, Home, Rooms
     from qianzhi.runtime.settings import Settings
 
 FAILED = 1  # something is wrong, or not all is as it should be; 0 is "all is well", 2 is "not a command"
@@ -68,11 +68,35 @@ def actor() -> str:
         return "unknown"
 
 
+def opened(home: Path | None, end: End) -> tuple[Home, Settings]:
+    """Return the home of an end that was set up, and its settings; what the command logs goes to a file there."""
+    from qianzhi.runtime.home import find_home
+    from qianzhi.runtime.sources import load_settings
+
+    place = find_home(home)
+    rooms, settings = place.existing(end), load_settings(place)
+    keep_logs(rooms, settings)
+    return place, settings
+
+
 def keep_logs(rooms: Rooms, settings: Settings) -> None:
     """Let the logs of a command go to a file; a terminal is told, in words, what somebody should look at."""
     from qianzhi.runtime.logs import configure_logs
 
     configure_logs(LOG_COMPONENT, rooms.log, settings.log, is_command=True)
+
+
+def content_of(file: Path, bytes_max: int) -> bytes:
+    """Read a file no further than one byte beyond its bound, which whoever takes it then refuses."""
+    from qianzhi.errors import SenderError
+
+    try:
+        with file.open("rb") as held:
+            return held.read(bytes_max + 1)
+    except OSError as error:
+        raise SenderError(
+            f"{file} cannot be read: {error.strerror}.", remedy="Name a file that you may read."
+        ) from error
 
 
 def print_json(value: object) -> None:
@@ -153,6 +177,14 @@ def _print_blocks(console: Console, title: str, columns: Sequence[str], texts: S
         console.print()
         for name, cell in zip(columns, row, strict=True):
             console.print(f"{name:<{width}}  {cell}", markup=False, highlight=False, soft_wrap=True)
+
+
+def print_rows(title: str, rows: Sequence[Mapping[str, object]], *, as_json: bool = False) -> None:
+    """Print rows that have the same names, as JSON or as a table."""
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(title, list(rows[0]) if rows else [], [list(row.values()) for row in rows])
 
 
 def print_facts(facts: Mapping[str, Any]) -> None:

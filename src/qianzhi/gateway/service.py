@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from qianzhi.db.server import connect
 from qianzhi.gateway import assembly, metrics
 from qianzhi.gateway.documents.opening import dossiers
 from qianzhi.gateway.health import health, serve
@@ -19,6 +20,7 @@ from qianzhi.runtime.stopping import StopRequests, follow_supervisor
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from qianzhi.db.server import Session
     from qianzhi.runtime.home import Home
     from qianzhi.runtime.parts import Part
     from qianzhi.runtime.settings import Settings
@@ -87,3 +89,10 @@ def database(home: Home, settings: Settings) -> Iterator[None]:
         yield
     finally:
         cluster.stop()
+
+
+@contextmanager
+def session(home: Home, settings: Settings, *, application: str) -> Iterator[Session]:
+    """Open a session, committed at the end, with the embedded PostgreSQL as `database` has it."""
+    with database(home, settings), connect(assembly.owner_dsn(home, settings), application=application) as opened:
+        yield opened
