@@ -51,6 +51,16 @@ class Tagged:
     tone: Tone = "plain"
 
 
+Words = Mapping[str, tuple[str, Tone]]
+"""What people call each of some keys (marked for translation), and in which colour."""
+
+
+def tagged(words: Words, key: str) -> Tagged:
+    """Return the word of a key in its colour; a key without one is shown as it is."""
+    word, tone = words.get(key, (key, "plain"))
+    return Tagged(_(word), tone)
+
+
 @dataclass(frozen=True, slots=True)
 class Linked:
     """A text that leads to a page of the console."""
@@ -98,6 +108,11 @@ class Slice:
     total: int
     options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     note: str = ""
+
+
+def sliced(rows: Sequence[Mapping[str, object]], query: Query) -> Slice:
+    """Return the page of rows that a query asks for, where all of them are at hand."""
+    return Slice(rows[query.offset : query.offset + query.size], len(rows))
 
 
 Fetch = Callable[["Session", Query], Slice]

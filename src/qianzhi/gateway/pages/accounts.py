@@ -13,7 +13,7 @@ from qianzhi.console.forms import Form, Input
 from qianzhi.console.layout import element, text
 from qianzhi.console.pages import Page
 from qianzhi.console.roles import ADMINISTRATORS, Role
-from qianzhi.console.tables import Column, Query, Slice, Table, Tagged, as_text
+from qianzhi.console.tables import Column, Query, Slice, Table, Tagged, as_text, sliced
 from qianzhi.console.text import _, mark
 from qianzhi.gateway import assembly
 
@@ -139,7 +139,7 @@ def _fetch(session: Session, query: Query) -> Slice:
         }
         for each in found
     ]
-    return Slice(rows[query.offset : query.offset + query.size], len(rows))
+    return sliced(rows, query)
 
 
 def _roles() -> dict[str, str]:

@@ -13,7 +13,7 @@ from qianzhi.console.dialogs import dialog
 from qianzhi.console.layout import element, text
 from qianzhi.console.pages import Page
 from qianzhi.console.roles import WITH_PATIENTS
-from qianzhi.console.tables import Column, Query, Slice, Table, Tagged, facts
+from qianzhi.console.tables import Column, Query, Slice, Table, Tagged, facts, sliced
 from qianzhi.console.text import _, mark, told
 from qianzhi.console.uploads import upload
 from qianzhi.errors import QianzhiError, SenderError
@@ -129,7 +129,7 @@ class _Checklist:
         held = documents.versions(session, self._dossier.destination)
         lines = checklist(self._dossier.paperwork, held, _today())
         rows = [self._row(line) for line in lines]
-        return Slice(rows[query.offset : query.offset + query.size], len(rows))
+        return sliced(rows, query)
 
     def _row(self, line: Line) -> dict[str, object]:
         document, version = line.document, line.version

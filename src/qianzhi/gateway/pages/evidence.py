@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from qianzhi.console import notices
 from qianzhi.console.layout import element, text
 from qianzhi.console.pages import Page
-from qianzhi.console.tables import Column, Query, Slice, Table, Tagged, as_text, facts
+from qianzhi.console.tables import Column, Query, Slice, Table, Words, as_text, facts, sliced, tagged
 from qianzhi.console.text import Language, _, mark
 from qianzhi.gateway.evidence import asking, assembly, keys
 from qianzhi.ledger import evidence
@@ -18,14 +18,13 @@ from qianzhi.runtime import clock
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from qianzhi.console.notices import Tone
     from qianzhi.console.visit import Visit
     from qianzhi.db.server import Session
     from qianzhi.gateway.evidence.keys import Key
     from qianzhi.runtime.home import Home
     from qianzhi.runtime.settings import Settings
 
-_OUTCOMES: Final[Mapping[str, tuple[str, Tone]]] = {
+_OUTCOMES: Final[Words] = {
     Outcome.SERVED.value: (mark("已提供"), "good"),
     Outcome.MALFORMED.value: (mark("参数错误"), "warn"),
     Outcome.UNPROVEN.value: (mark("鉴权失败"), "bad"),
@@ -104,7 +103,7 @@ def _files(visit: Visit, regulator: str, titles: Mapping[str, str]) -> Table:
             {**each, "title": titles.get(each["kind"], each["kind"]), "mebibytes": -(-each["bytes"] // 2**20)}
             for each in evidence.counts(session, regulator)
         ]
-        return Slice(rows[query.offset : query.offset + query.size], len(rows))
+        return sliced(rows, query)
 
     hint = _("把文件按规则命名放入调阅文件夹，或用 qianzhi gateway media add 登记。")
     return Table(visit, columns, fetch, empty=_("还没有登记文件。"), hint=hint)
@@ -122,12 +121,7 @@ def _questions(visit: Visit) -> Table:
 
     def fetch(session: Session, query: Query) -> Slice:
         found = evidence.asked(session, limit=query.size, offset=query.offset)
-        rows = [{**each, "outcome": _tagged(str(each["outcome"]))} for each in found]
+        rows = [{**each, "outcome": tagged(_OUTCOMES, str(each["outcome"]))} for each in found]
         return Slice(rows, evidence.asked_count(session))
 
     return Table(visit, columns, fetch, empty=_("还没有调阅请求。"))
-
-
-def _tagged(outcome: str) -> Tagged:
-    word, tone = _OUTCOMES[outcome]
-    return Tagged(_(word), tone)

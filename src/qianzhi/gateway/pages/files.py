@@ -12,7 +12,7 @@ from qianzhi.console import downloads, notices
 from qianzhi.console.layout import element, text
 from qianzhi.console.pages import Page
 from qianzhi.console.roles import WITH_PATIENTS
-from qianzhi.console.tables import Column, Filter, Query, Slice, Table, Tagged
+from qianzhi.console.tables import Column, Filter, Query, Slice, Table, Tagged, sliced
 from qianzhi.console.text import _, mark
 from qianzhi.gateway import assembly
 from qianzhi.gateway.documents.opening import dossiers
@@ -109,7 +109,7 @@ class _Files:
             for each in documents.publications(session, self._dossier.destination)
             if not wanted or each.kind == wanted
         ]
-        return Slice(held[query.offset : query.offset + query.size], len(held))
+        return sliced(held, query)
 
     def _row(self, each: Published) -> dict[str, object]:
         state = _("已下载") if each.fetched_at else _("点击下载")

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from qianzhi.console.pages import Page
-from qianzhi.console.tables import Column, Filter, Query, Slice, Table, Tagged, as_text
+from qianzhi.console.tables import Column, Filter, Query, Slice, Table, Words, as_text, tagged
 from qianzhi.console.text import _, mark
 from qianzhi.gateway.pages.services import part
 from qianzhi.gateway.views import journal
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from qianzhi.console.notices import Tone
     from qianzhi.console.visit import Visit
     from qianzhi.db.server import Session
     from qianzhi.gateway.views.journal import Line
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 PATH: Final = "/log"
 DETAIL_CHARACTERS_MAX: Final = 600
-_LEVELS: Final[Mapping[str, tuple[str, Tone]]] = {
+_LEVELS: Final[Words] = {
     "debug": (mark("调试"), "plain"),
     "info": (mark("信息"), "plain"),
     "warning": (mark("警告"), "warn"),
@@ -89,11 +88,10 @@ def _columns() -> list[Column]:
 
 
 def _row(line: Line) -> dict[str, object]:
-    word, tone = _LEVELS.get(line.level, (line.level, "plain"))
     said = "  ".join(f"{key}={_plain(value)}" for key, value in line.details.items() if key != "frames")
     return {
         "at": as_text(line.at),
-        "level": Tagged(_(word), tone),
+        "level": tagged(_LEVELS, line.level),
         "part": part(line.part),
         "event": line.event,
         "detail": said[:DETAIL_CHARACTERS_MAX],

@@ -6,21 +6,20 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from qianzhi import regulators
-from qianzhi.console.tables import Tagged
+from qianzhi.console.tables import Tagged, Words, tagged
 from qianzhi.console.text import Language, _, language, mark
 from qianzhi.gateway import assembly
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from qianzhi.console.notices import Tone
     from qianzhi.runtime.settings import Settings
 
-_SEVERITIES: Final[Mapping[str, tuple[str, Tone]]] = {
+_SEVERITIES: Final[Words] = {
     "error": (mark("错误"), "bad"),
     "warning": (mark("警告"), "warn"),
 }
-_STATES: Final[Mapping[str, tuple[str, Tone]]] = {
+_STATES: Final[Words] = {
     "waiting": (mark("待上传"), "plain"),
     "under_way": (mark("上传中"), "accent"),
     "held": (mark("待补"), "warn"),
@@ -36,7 +35,7 @@ _STATES: Final[Mapping[str, tuple[str, Tone]]] = {
     "revoked": (mark("已撤销"), "warn"),
 }
 _CHANGES: Final[Mapping[str, str]] = {"new": mark("新增"), "modify": mark("修改"), "revoke": mark("撤销")}
-_BATCH_STATES: Final[Mapping[str, tuple[str, Tone]]] = {
+_BATCH_STATES: Final[Words] = {
     "sealed": (mark("待回执"), "accent"),
     "settled": (mark("已结算"), "good"),
     "split": (mark("已拆分"), "plain"),
@@ -75,8 +74,7 @@ def dataset(settings: Settings, name: str) -> str:
 
 def severity(key: str) -> Tagged:
     """Return a severity in its colour."""
-    word, tone = _SEVERITIES.get(key, (key, "plain"))
-    return Tagged(_(word), tone)
+    return tagged(_SEVERITIES, key)
 
 
 def severities() -> dict[str, str]:
@@ -91,8 +89,7 @@ def origin(key: str) -> str:
 
 def state(key: str) -> Tagged:
     """Return where a row is, in its colour."""
-    word, tone = _STATES.get(key, (key, "plain"))
-    return Tagged(_(word), tone)
+    return tagged(_STATES, key)
 
 
 def change(key: str | None) -> str:
@@ -102,8 +99,7 @@ def change(key: str | None) -> str:
 
 def batch_state(key: str) -> Tagged:
     """Return what is known of a batch, in its colour."""
-    word, tone = _BATCH_STATES.get(key, (key, "plain"))
-    return Tagged(_(word), tone)
+    return tagged(_BATCH_STATES, key)
 
 
 def cycle(key: str | None) -> str:

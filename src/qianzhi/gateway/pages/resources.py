@@ -13,7 +13,7 @@ from qianzhi.console.layout import element
 from qianzhi.console.pages import Page
 from qianzhi.console.progress import Progress, run
 from qianzhi.console.roles import WITH_PATIENTS
-from qianzhi.console.tables import Column, Filter, Query, Slice, Table, Tagged
+from qianzhi.console.tables import Column, Filter, Query, Slice, Table, Words, sliced, tagged
 from qianzhi.console.text import Language, _, mark
 from qianzhi.errors import ConfigurationError
 from qianzhi.gateway import assembly
@@ -27,7 +27,6 @@ from qianzhi.gateway.resources.registry import Registry
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from qianzhi.console.notices import Tone
     from qianzhi.console.visit import Visit
     from qianzhi.db.server import Session
     from qianzhi.gateway.resources.form import Form, Input
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 
 PATH: Final = "/resources"
 FIELDS_SHOWN: Final = 4  # besides the key, of the first that are lines or codes
-_STATES: Final[Mapping[State, tuple[str, Tone]]] = {
+_STATES: Final[Words] = {
     State.ACCEPTED: (mark("已接收"), "good"),
     State.REVOKED: (mark("已撤销"), "plain"),
     State.WAITING: (mark("待上传"), "accent"),
@@ -103,7 +102,7 @@ class _Records:
         """Draw the table."""
         keys = [Column("key", _("编号"), "code")] if self._form.key else []
         fields = [Column(each.name, each.field.title) for each in self._shown]
-        words = {state.value: _(word) for state, (word, _tone) in _STATES.items()}
+        words = {str(state): _(word) for state, (word, _tone) in _STATES.items()}
         self._table = Table(
             self._visit,
             [*keys, *fields, Column("state", _("状态"), "tag"), Column("said", _("填报时间"))],
@@ -134,17 +133,16 @@ class _Records:
             for each in reversed(found)
             if (not state or each.state.value == state) and (not sought or self._says(each, sought))
         ]
-        return Slice(rows[query.offset : query.offset + query.size], len(rows))
+        return sliced(rows, query)
 
     def _says(self, record: Record, sought: str) -> bool:
         return any(sought in each.shown(record.values.get(each.name)).casefold() for each in self._form.inputs)
 
     def _row(self, record: Record) -> dict[str, object]:
-        word, tone = _STATES[record.state]
         values = {each.name: each.shown(record.values.get(each.name)) for each in self._shown}
         key = " ".join(record.values.get(name, "") for name in self._form.key)
         said = record.values.get(self._form.dataset.occurred_at, "")
-        return {**values, "key": key, "state": Tagged(_(word), tone), "said": said, "record": record}
+        return {**values, "key": key, "state": tagged(_STATES, record.state), "said": said, "record": record}
 
     async def _add(self) -> None:
         if not self._form.key and (held := [each for each in await self._current() if each.exists]):

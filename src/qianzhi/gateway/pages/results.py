@@ -13,7 +13,7 @@ from qianzhi.console.dialogs import dialog
 from qianzhi.console.layout import element, text
 from qianzhi.console.pages import Page
 from qianzhi.console.roles import WITH_PATIENTS
-from qianzhi.console.tables import Column, Query, Slice, Table, facts
+from qianzhi.console.tables import Column, Query, Slice, Table, facts, sliced
 from qianzhi.console.text import _, mark
 from qianzhi.console.uploads import upload
 from qianzhi.db.server import connect
@@ -114,7 +114,7 @@ class _Results:
             }
             for dataset, tally in report.tallies(session, chosen).items()
         ]
-        return Slice(rows[query.offset : query.offset + query.size], len(rows))
+        return sliced(rows, query)
 
     async def _take(self, name: str, content: bytes) -> None:
         """Look through a file, and ask before anything is settled by it."""

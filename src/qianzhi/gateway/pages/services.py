@@ -12,7 +12,7 @@ from qianzhi.console.dialogs import confirm
 from qianzhi.console.layout import text
 from qianzhi.console.pages import Page
 from qianzhi.console.roles import ADMINISTRATORS
-from qianzhi.console.tables import Column, Query, Slice, Table, Tagged, as_text
+from qianzhi.console.tables import Column, Query, Slice, Table, Words, as_text, sliced, tagged
 from qianzhi.console.text import _, mark, told
 from qianzhi.runtime.home import End
 from qianzhi.runtime.lives import Phase
@@ -23,7 +23,6 @@ from qianzhi.runtime.supervisor import ask, read_states
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from qianzhi.console.notices import Tone
     from qianzhi.console.visit import Visit
     from qianzhi.db.server import Session
     from qianzhi.runtime.home import Home
@@ -39,7 +38,7 @@ TITLES: Final = {
     "evidence": mark("调阅服务"),
     "command": mark("命令行"),  # writes into the log, and runs for as long as it takes
 }
-PHASES: Final[dict[Phase, tuple[str, Tone]]] = {
+PHASES: Final[Words] = {
     Phase.UP: (mark("运行中"), "good"),
     Phase.STARTING: (mark("正在启动"), "accent"),
     Phase.DOWN: (mark("等待重启"), "bad"),
@@ -96,7 +95,7 @@ class _Services:
             {
                 "name": each.name,
                 "title": part(each.name),
-                "state": Tagged(_(PHASES[each.phase][0]), PHASES[each.phase][1]),
+                "state": tagged(PHASES, each.phase),
                 "changed": as_text(each.changed_at),
                 "failures": each.failures,
                 "pid": str(each.pid or ""),
@@ -104,7 +103,7 @@ class _Services:
             }
             for each in read_states(self._home.end(End.GATEWAY).run)
         ]
-        return Slice(rows[query.offset : query.offset + query.size], len(rows))
+        return sliced(rows, query)
 
     def _open(self, row: Mapping[str, object]) -> None:
         what = _("重启 {part}？进行中的工作会先完成或稍后重做，不会丢失数据。").format(part=row["title"])

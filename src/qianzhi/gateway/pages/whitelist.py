@@ -11,7 +11,7 @@ from qianzhi.console.forms import Form, Input, heading
 from qianzhi.console.layout import element, text
 from qianzhi.console.pages import Page
 from qianzhi.console.roles import ADMINISTRATORS
-from qianzhi.console.tables import Column, Query, Slice, Table
+from qianzhi.console.tables import Column, Query, Slice, Table, sliced
 from qianzhi.console.text import _, mark, told
 from qianzhi.errors import ConfigurationError
 from qianzhi.gateway import whitelist
@@ -69,7 +69,7 @@ class _List:
     def _fetch(self, _session: Session, query: Query) -> Slice:
         networks = load_settings(self._home).gateway.whitelist
         rows = [{"network": network} for network in networks]
-        return Slice(rows[query.offset : query.offset + query.size], len(rows))
+        return sliced(rows, query)
 
     async def _add(self, values: dict[str, str]) -> dict[str, str]:
         try:
