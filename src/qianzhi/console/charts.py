@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from qianzhi.console.visit import Visit
 
+HEIGHT_PIXELS: Final = 240
 Colour = Literal["accent", "good", "warn", "bad", "soft"]
 _LIGHT: Final = {
     "accent": "#3b8fd0",
@@ -34,26 +35,17 @@ class Series:
     colour: Colour = "accent"
 
 
-def bars(
-    visit: Visit, categories: Sequence[str], series: Sequence[Series], *, height: int = 240, lying: bool = False
-) -> ui.echart:
+def bars(visit: Visit, categories: Sequence[str], series: Sequence[Series], *, lying: bool = False) -> ui.echart:
     """Draw stacked bars; `lying` where the categories are long names."""
     axes = [{"type": "category", "data": list(categories), **_axis(visit)}, {"type": "value", **_axis(visit)}]
     if lying:
         axes[0]["inverse"] = True
         axes[0]["axisLabel"]["interval"] = 0  # every name, however many there are
     drawn = [{**_named(visit, each), "type": "bar", "stack": "all", "barMaxWidth": 22} for each in series]
-    return _draw(visit, axes if not lying else axes[::-1], drawn, height)
+    return _draw(visit, axes if not lying else axes[::-1], drawn)
 
 
-def lines(visit: Visit, categories: Sequence[str], series: Sequence[Series], *, height: int = 240) -> ui.echart:
-    """Draw lines over an ordered row of categories, such as days."""
-    axes = [{"type": "category", "data": list(categories), **_axis(visit)}, {"type": "value", **_axis(visit)}]
-    drawn = [{**_named(visit, each), "type": "line", "showSymbol": False, "smooth": False} for each in series]
-    return _draw(visit, axes, drawn, height)
-
-
-def _draw(visit: Visit, axes: list[dict[str, Any]], series: list[dict[str, Any]], height: int) -> ui.echart:
+def _draw(visit: Visit, axes: list[dict[str, Any]], series: list[dict[str, Any]]) -> ui.echart:
     colours = _colours(visit)
     options = {
         "animation": False,
@@ -66,7 +58,7 @@ def _draw(visit: Visit, axes: list[dict[str, Any]], series: list[dict[str, Any]]
         "yAxis": axes[1],
         "series": series,
     }
-    return ui.echart(options).style(f"height: {height}px; width: 100%")
+    return ui.echart(options).style(f"height: {HEIGHT_PIXELS}px; width: 100%")
 
 
 def _named(visit: Visit, series: Series) -> dict[str, Any]:

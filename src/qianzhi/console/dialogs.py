@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nicegui import ui
 
+from qianzhi.console.calls import finished
 from qianzhi.console.layout import element, text
 from qianzhi.console.text import _
 
@@ -55,9 +56,7 @@ def confirm(visit: Visit, title: str, what: str, act: Callable[[], object], butt
 
         async def agreed() -> None:
             asked.close()
-            done = act()
-            if hasattr(done, "__await__"):
-                await done
+            await finished(act())
 
         with element("div", "actions"):
             ui.button(button, on_click=visit.handler(agreed)).props("unelevated no-caps")

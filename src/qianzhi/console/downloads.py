@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from qianzhi.console.guard import LIVE
 from qianzhi.errors import OperatorError
-from qianzhi.runtime import clock
+from qianzhi.runtime import clock, workbooks
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -27,7 +27,6 @@ FILES_MAX: Final = 50
 BYTES_MAX: Final = 64 * 1024 * 1024  # of one file
 HELD_BYTES_MAX: Final = 256 * 1024 * 1024  # of all files; the oldest makes room
 LASTS: Final = timedelta(minutes=2)
-EXCEL: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 TOKEN_BYTES: Final = 18
 PATH: Final = "/download/{token}"
 
@@ -74,7 +73,7 @@ class Offers:
 _offers = Offers()
 
 
-def offer(visit: Visit, name: str, content: bytes, media_type: str = EXCEL) -> None:
+def offer(visit: Visit, name: str, content: bytes, media_type: str = workbooks.MEDIA_TYPE) -> None:
     """Let the visitor's browser save a file; to be called in a handler."""
     if len(content) > BYTES_MAX:
         raise OperatorError("The file is too large to be downloaded.", remedy="Narrow the filters and try again.")

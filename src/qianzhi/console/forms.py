@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from nicegui import ui
 
-from qianzhi.console.layout import element, text
+from qianzhi.console.calls import finished
+from qianzhi.console.layout import element
 from qianzhi.console.text import _
 
 if TYPE_CHECKING:
@@ -96,9 +97,7 @@ class Form:
             return
         self.button.disable()
         try:
-            done = self._save(values)
-            findings = await done if hasattr(done, "__await__") else done
-            self.show(findings or {})
+            self.show(await finished(self._save(values)) or {})
         finally:
             self.button.enable()
 
@@ -132,8 +131,3 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return "T" if value else "F"
     return "" if value is None else str(value)
-
-
-def heading(title: str) -> None:
-    """Draw the heading of a part of a page."""
-    text(title, "h2")

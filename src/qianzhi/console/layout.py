@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from nicegui import ui
 
 from qianzhi.console import assets
-from qianzhi.console.signin import LANGUAGE_COOKIE
 from qianzhi.console.text import Language, _
 
 if TYPE_CHECKING:
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
     from qianzhi.console.pages import Site
     from qianzhi.console.visit import Visit
-
-__all__ = ["LANGUAGE_COOKIE", "element", "frame", "text"]
 
 
 def element(tag: str, classes: str = "", **attributes: str) -> Element:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -13,6 +12,7 @@ from nicegui import ui
 
 from qianzhi.console import layout, notices
 from qianzhi.console.base import safe_path
+from qianzhi.console.calls import finished
 from qianzhi.console.guard import LIVE
 from qianzhi.console.roles import EVERYBODY, Role
 from qianzhi.console.signin import chosen_language, is_dark
@@ -99,9 +99,7 @@ def _served(site: Site, page: Page, desk: Desk, status: int = 200) -> Callable[[
 
 async def _show(page: Page, visit: Visit) -> None:
     try:
-        shown = page.show(visit)
-        if inspect.isawaitable(shown):
-            await shown
+        await finished(page.show(visit))
     except QianzhiError as error:
         notices.problem(error)
     except Exception:

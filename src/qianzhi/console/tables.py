@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from nicegui import ui
 
 from qianzhi.console import notices
+from qianzhi.console.calls import finished
 from qianzhi.console.layout import element, text
 from qianzhi.console.text import _
 from qianzhi.runtime import clock
@@ -263,9 +264,7 @@ class Table:
         at = event.args[1].get("at") if isinstance(event.args, list) else None
         if self._opened is None or not isinstance(at, int) or not 0 <= at < len(self._rows):
             return
-        done = self._opened(self._rows[at])
-        if hasattr(done, "__await__"):
-            await done
+        await finished(self._opened(self._rows[at]))
 
 
 def plain(visit: Visit, columns: Sequence[Column], rows: Sequence[Mapping[str, object]]) -> None:

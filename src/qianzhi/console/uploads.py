@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from nicegui import ui
 
 from qianzhi.console import notices
+from qianzhi.console.calls import finished
 from qianzhi.console.guard import UPLOAD_BYTES_MAX
 from qianzhi.console.text import _
 from qianzhi.errors import SenderError
@@ -38,9 +39,7 @@ def upload(
         if event.file.size() > bytes_max:
             raise SenderError(_("文件过大。"), remedy=_("请拆分或压缩后再上传。"))
         name = event.file.name.replace("\\", "/").rpartition("/")[2][:NAME_CHARACTERS_MAX]
-        done = take(name, await event.file.read())
-        if hasattr(done, "__await__"):
-            await done
+        await finished(take(name, await event.file.read()))
 
     def refused() -> None:
         notices.tell(SenderError(_("文件类型、大小或数量不符合要求。"), remedy=_("请按提示选择文件。")))

@@ -11,6 +11,7 @@ import structlog
 from anyio import CapacityLimiter, to_thread
 
 from qianzhi.console import audit, notices
+from qianzhi.console.calls import finished
 from qianzhi.console.text import Language, speak
 from qianzhi.db.server import translated
 from qianzhi.errors import QianzhiError
@@ -105,9 +106,7 @@ class Visit:
             return
         speak(self.language)
         try:
-            done = act()
-            if inspect.isawaitable(done):
-                await done
+            await finished(act())
         except QianzhiError as error:
             notices.tell(error)
         except Exception:

@@ -17,7 +17,7 @@ from qianzhi.console.text import _, mark
 from qianzhi.gateway import assembly
 from qianzhi.gateway.documents.opening import dossiers
 from qianzhi.ledger import documents
-from qianzhi.runtime import clock, workbooks
+from qianzhi.runtime import clock
 from qianzhi.runtime.specbook import workbook
 
 if TYPE_CHECKING:
@@ -56,9 +56,7 @@ def _specification(visit: Visit, key: str) -> None:
 
     async def save() -> None:
         content = await visit.work(workbook, regulator)
-        downloads.offer(
-            visit, f"{regulator.name.zh}接口规范（{regulator.edition}）.xlsx", content, workbooks.MEDIA_TYPE
-        )
+        downloads.offer(visit, f"{regulator.name.zh}接口规范（{regulator.edition}）.xlsx", content)
 
     with element("section", "card"):
         text(_("数据采集接口规范"), "h2")

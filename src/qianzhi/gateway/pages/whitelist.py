@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from qianzhi.console import notices
 from qianzhi.console.dialogs import confirm
-from qianzhi.console.forms import Form, Input, heading
+from qianzhi.console.forms import Form, Input
 from qianzhi.console.layout import element, text
 from qianzhi.console.pages import Page
 from qianzhi.console.roles import ADMINISTRATORS
@@ -63,7 +63,7 @@ class _List:
         hint = _("如 192.0.2.0/24，单台机器如 192.0.2.7")
         field = Input("network", _("网段"), hint=hint, is_required=True, characters_max=NETWORK_CHARACTERS_MAX)
         with element("section", "card"):
-            heading(_("允许一个网段"))
+            text(_("允许一个网段"), "h2")
             self._form = Form(self._visit, [field], self._add, button=_("允许"), narrow=True)
 
     def _fetch(self, _session: Session, query: Query) -> Slice:
