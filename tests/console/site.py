@@ -55,7 +55,7 @@ async def home(visit: Visit) -> None:
 
     text(HOSTILE, "p")
     notices.notice(HOSTILE, HOSTILE, tone="warn")
-    charts.bars(visit, [HOSTILE, "b"], [charts.Series(HOSTILE, [1, 2])], height=120)
+    charts.bars(visit, [HOSTILE, "b"], [charts.Series(HOSTILE, [1, 2])])
     columns = [
         Column("number", "number", "number", sortable=True),
         Column("name", "name"),

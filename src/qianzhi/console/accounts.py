@@ -6,11 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from qianzhi.console import audit, passwords
+from qianzhi.console import passwords
 from qianzhi.console.roles import Role
 from qianzhi.db.queries import load
 from qianzhi.db.server import translated
 from qianzhi.errors import SenderError
+from qianzhi.ledger import audit
 from qianzhi.runtime import clock
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def add(session: Session, name: str, role: Role, password: str, *, actor: str, t
     with translated("The account was not added"), session.transaction():
         if session.execute(_QUERIES.add, values).fetchone() is None:
             raise SenderError(f"There is an account {name} already.", remedy="Choose another name.")
-        audit.note(session, actor, "console:account:added", name, {"role": role.value})
+        audit.note(session, actor=actor, event="console:account:added", subject=name, detail={"role": role.value})
 
 
 def set_password(session: Session, name: str, password: str, *, actor: str, but: bytes | None = None) -> None:
@@ -115,4 +116,6 @@ def _change(
         if session.execute(statement, {"name": name, **values}).fetchone() is None:
             raise SenderError(f"There is no account {name}.", remedy="Look at the list of accounts.")
         ended = end_sessions(session, name, but=but)
-        audit.note(session, actor, f"console:account:{event}", name, {"sessions_ended": ended})
+        audit.note(
+            session, actor=actor, event=f"console:account:{event}", subject=name, detail={"sessions_ended": ended}
+        )

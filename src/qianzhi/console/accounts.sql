@@ -34,8 +34,3 @@ UPDATE qianzhi.console_accounts SET role = %(role)s::qianzhi.console_role WHERE 
 -- Sign an account out wherever it is signed in.
 UPDATE qianzhi.console_sessions SET ended_at = %(now)s
 WHERE account = %(name)s AND ended_at IS NULL AND token_digest IS DISTINCT FROM %(but)s;
-
--- name: note
--- An entry of the audit.
-INSERT INTO qianzhi.audit (actor, event, subject, detail)
-VALUES (%(actor)s, %(event)s, %(subject)s, %(detail)s);

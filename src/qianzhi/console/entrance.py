@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from qianzhi.console import accounts, audit, passwords, throttle
+from qianzhi.console import accounts, passwords, throttle
 from qianzhi.console.roles import Role
 from qianzhi.console.sessions import Who
 from qianzhi.db.server import translated
 from qianzhi.errors import SenderError
+from qianzhi.ledger import audit
 from qianzhi.runtime import clock
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from qianzhi.console.sessions import Live, Sessions
     from qianzhi.db.pool import Pool
+    from qianzhi.db.server import Session
 
 NAME_CHARACTERS_MAX: Final = 63
 DATABASE_ROLE: Final = Role.OPERATOR
@@ -77,16 +79,10 @@ class Entrance:
         who = self._who(name, password)
         with translated("The sign-in was not judged"), self._pool.connection() as session:
             if who is None:
-                audit.note(
-                    session,
-                    "console",
-                    "console:session:refused",
-                    name if known else "unknown name",
-                    {"address": address},
-                )
+                _note(session, "console", "refused", name if known else "unknown name", address=address)
                 return Refused()
             throttle.clear(session, tried, now)
-            audit.note(session, who.actor, "console:session:opened", who.account, {"address": address})
+            _note(session, who.actor, "opened", who.account, address=address)
         token, live = self._sessions.open(who, address)
         return Entered(token, live)
 
@@ -95,7 +91,7 @@ class Entrance:
         with translated("The session was not ended"), self._pool.connection() as session:
             if everywhere:
                 accounts.end_sessions(session, live.who.account)
-            audit.note(session, live.who.actor, "console:session:ended", live.who.account, {"everywhere": everywhere})
+            _note(session, live.who.actor, "ended", live.who.account, everywhere=everywhere)
         if everywhere:
             self._sessions.end_of(live.who.account)
         self._sessions.end(live)
@@ -118,7 +114,7 @@ class Entrance:
             throttle.clear(session, tried, now)
             if live.who.is_database:
                 accounts.end_sessions(session, name, but=live.digest)
-                audit.note(session, live.who.actor, "console:account:password", name)
+                audit.note(session, actor=live.who.actor, event="console:account:password", subject=name)
             else:
                 accounts.set_password(session, name, wanted, actor=live.who.actor, but=live.digest)
         self._sessions.end_of(name, but=live)
@@ -130,3 +126,7 @@ class Entrance:
         with translated("The sign-in was not judged"), self._pool.connection() as session:
             role = accounts.role_of(session, name, password)
         return Who(name, role) if role is not None else None
+
+
+def _note(session: Session, actor: str, action: str, account: str, **detail: object) -> None:
+    audit.note(session, actor=actor, event=f"console:session:{action}", subject=account, detail=detail)

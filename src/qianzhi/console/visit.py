@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 import structlog
 from anyio import CapacityLimiter, to_thread
 
-from qianzhi.console import audit, notices
+from qianzhi.console import notices
 from qianzhi.console.calls import finished
 from qianzhi.console.text import Language, speak
 from qianzhi.db.server import translated
 from qianzhi.errors import QianzhiError
+from qianzhi.ledger import audit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -84,8 +85,14 @@ class Visit:
 
     def looked(self, session: Session, filters: Mapping[str, str], count: int) -> None:
         """Note that the visitor was shown records of patients; filters that hold a patient's value say only "set"."""
-        detail: dict[str, str | int | bool] = {"filters": ", ".join(f"{k}={v}" for k, v in sorted(filters.items()))}
-        audit.note(session, self.live.who.actor, "console:page:viewed", self.page.path, {**detail, "count": count})
+        said = ", ".join(f"{name}={value}" for name, value in sorted(filters.items()))
+        self.note(session, "console:page:viewed", self.page.path, {"filters": said, "count": count})
+
+    def note(
+        self, session: Session, event: str, subject: str, detail: Mapping[str, str | int | bool] | None = None
+    ) -> None:
+        """Put on record what the visitor did (`event` is area:subject:action), in the transaction of the session."""
+        audit.note(session, actor=self.live.who.actor, event=event, subject=subject, detail=detail)
 
     def handler(self, act: Callable[..., object]) -> Callable[..., Awaitable[None]]:
         """Wrap what an event calls: in the visitor's language, while the session lives, errors told with remedy."""

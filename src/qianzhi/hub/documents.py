@@ -8,12 +8,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from psycopg.rows import class_row
-from psycopg.types.json import Jsonb
 
 from qianzhi.db.queries import load
 from qianzhi.errors import ConfigurationError
 from qianzhi.hub import problems
 from qianzhi.hub.problems import Problem
+from qianzhi.ledger import audit
 from qianzhi.regulators import paperwork
 from qianzhi.runtime import papers
 from qianzhi.runtime.files import is_full
@@ -39,7 +39,6 @@ LISTED_MAX: Final = 1000
 REASON_CHARACTERS_MAX: Final = 500
 
 _QUERIES = load("qianzhi.hub", "documents.sql")
-_AUDIT = load("qianzhi.hub", "onboarding.sql")
 UNKNOWN: Final = Problem(
     HTTPStatus.NOT_FOUND,
     "document-unknown",
@@ -191,8 +190,8 @@ def review(
     said = {"document_seq": document_seq, "verdict": verdict.value, "actor": actor, "reviewed_at": now}
     session.execute(_QUERIES.review, said | {"reason": reason.strip()[:REASON_CHARACTERS_MAX]})
     subject = f"{version.regulator}/{version.institution}/{version.document}"
-    audit = {"actor": actor, "event": f"documents:document:{verdict.value}", "subject": subject}
-    session.execute(_AUDIT.audit, audit | {"detail": Jsonb({"document_seq": document_seq})})
+    event, detail = f"documents:document:{verdict.value}", {"document_seq": document_seq}
+    audit.note(session, actor=actor, event=event, subject=subject, detail=detail)
     return find(session, document_seq)
 
 

@@ -9,10 +9,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from psycopg.rows import class_row
-from psycopg.types.json import Jsonb
 
 from qianzhi.db.queries import load
 from qianzhi.errors import ConfigurationError
+from qianzhi.ledger import audit
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -75,7 +75,7 @@ def register(session: Session, regulator: str, code: str, name: str, *, actor: s
         raise ConfigurationError(
             f"The institution {code} is registered at {regulator} already.", remedy="Issue or rotate its credential."
         )
-    _audit(session, actor, "institutions:institution:registered", f"{regulator}/{code}")
+    audit.note(session, actor=actor, event="institutions:institution:registered", subject=f"{regulator}/{code}")
     return find(session, regulator, code)
 
 
@@ -99,7 +99,8 @@ def institutions(session: Session, regulator: str | None = None) -> list[Listed]
 def set_state(session: Session, institution: Institution, state: InstitutionState, *, actor: str) -> None:
     """Change what an institution may do; intake follows within seconds."""
     session.execute(_QUERIES.set_state, {"institution_id": institution.institution_id, "state": state.value})
-    _audit(session, actor, f"institutions:institution:{state.value}", f"{institution.regulator}/{institution.code}")
+    subject = f"{institution.regulator}/{institution.code}"
+    audit.note(session, actor=actor, event=f"institutions:institution:{state.value}", subject=subject)
 
 
 def credentials(session: Session, institution: Institution) -> list[Credential]:
@@ -119,7 +120,7 @@ def issue(session: Session, institution: Institution, *, actor: str) -> str:
             "secret_digest": secret_digest(secret),
         },
     )
-    _audit(session, actor, "institutions:credential:issued", credential_id)
+    audit.note(session, actor=actor, event="institutions:credential:issued", subject=credential_id)
     return f"{credential_id}.{secret}"
 
 
@@ -143,13 +144,9 @@ def revoke(session: Session, credential_id: str, *, actor: str) -> None:
         raise ConfigurationError(
             f"No credential {credential_id} can be revoked.", remedy="See `qianzhi hub institutions list`."
         )
-    _audit(session, actor, "institutions:credential:revoked", credential_id)
+    audit.note(session, actor=actor, event="institutions:credential:revoked", subject=credential_id)
 
 
 def secret_digest(secret: str) -> bytes:
     """Return what is kept of a secret. It has 256 random bits, so a plain hash cannot be guessed back."""
     return hashlib.sha256(secret.encode()).digest()
-
-
-def _audit(session: Session, actor: str, event: str, subject: str) -> None:
-    session.execute(_QUERIES.audit, {"actor": actor, "event": event, "subject": subject, "detail": Jsonb({})})

@@ -59,11 +59,6 @@ SET revoked_at = now()
 WHERE credential_id = %(credential_id)s AND revoked_at IS NULL
 RETURNING institution_id;
 
--- name: audit
--- Write down who changed what.
-INSERT INTO qianzhi.audit (actor, event, subject, detail)
-VALUES (%(actor)s, %(event)s, %(subject)s, %(detail)s);
-
 -- name: bearer
 -- Who a valid credential belongs to, and the digest that proves its secret.
 SELECT c.secret_digest, i.institution_id, i.regulator, i.code, i.state::text AS state

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid4
 
 from psycopg.rows import class_row
-from psycopg.types.json import Jsonb
 
 from qianzhi.db.queries import load
 from qianzhi.errors import ConfigurationError
+from qianzhi.ledger import audit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,6 @@ LIVE_MAX: Final = 1000
 TITLE_CHARACTERS_MAX: Final = 200
 _FILE_NAME_CHARACTERS_MAX: Final = 120
 _QUERIES = load("qianzhi.hub", "publications.sql")
-_AUDIT = load("qianzhi.hub", "onboarding.sql")
 _UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f<>:\"/\\|?*]")
 _ANY: Final = "application/octet-stream"
 
@@ -125,7 +124,7 @@ def publish(  # noqa: PLR0917 - each is another thing
     for institution in audience or ():
         address = {"publication_id": made.publication_id, "institution_id": institution.institution_id}
         session.execute(_QUERIES.address, address)
-    _audit(session, actor, "publications:file:published", made.publication_id)
+    audit.note(session, actor=actor, event="publications:file:published", subject=str(made.publication_id))
     return made
 
 
@@ -150,7 +149,7 @@ def withdraw(session: Session, publication_id: UUID, *, actor: str, now: datetim
         raise ConfigurationError(
             f"No publication {publication_id} can be withdrawn.", remedy="See `qianzhi hub publications list`."
         )
-    _audit(session, actor, "publications:file:withdrawn", publication_id)
+    audit.note(session, actor=actor, event="publications:file:withdrawn", subject=str(publication_id))
 
 
 def certify(session: Session, publication_id: UUID, number: str, record: bytes, signature: bytes) -> None:
@@ -190,8 +189,3 @@ def _refuse_unfit(session: Session, regulator: str, draft: Draft, audience: Sequ
         raise ConfigurationError(
             f"{count} publications of {regulator} can be fetched already.", remedy="Withdraw old ones."
         )
-
-
-def _audit(session: Session, actor: str, event: str, publication_id: UUID) -> None:
-    said = {"actor": actor, "event": event, "subject": str(publication_id), "detail": Jsonb({})}
-    session.execute(_AUDIT.audit, said)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _SQL = load("qianzhi.ledger", "audit.sql")
 
 ENTRIES_MAX = 1000  # read at once
+SUBJECT_CHARACTERS_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,12 @@ def note(
     connection: psycopg.Connection, *, actor: str, event: str, subject: str, detail: Mapping[str, object] | None = None
 ) -> None:
     """Add an entry, within the transaction of the caller."""
-    said = {"actor": actor, "event": event, "subject": subject, "detail": Jsonb(dict(detail or {}))}
+    said = {
+        "actor": actor,
+        "event": event,
+        "subject": subject[:SUBJECT_CHARACTERS_MAX],
+        "detail": Jsonb(dict(detail or {})),
+    }
     connection.execute(_SQL.note, said)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from nicegui import ui
 
-from qianzhi.console import audit, downloads, notices, progress
+from qianzhi.console import downloads, notices, progress
 from qianzhi.console.pages import Page
 from qianzhi.console.roles import WITH_PATIENTS
 from qianzhi.console.tables import SET, Column, Filter, Linked, Query, Slice, Table, as_text, minute
@@ -140,8 +140,7 @@ class _Failed:
             told.at(_("已读取 {count} 条").format(count=len(rows)), len(rows) / max(1, wanted))
         personal = {each.name for each in _filters(self._settings) if each.is_personal}
         filters = ", ".join(f"{k}={SET if k in personal else v}" for k, v in sorted(query.filters.items()))
-        actor = self._visit.live.who.actor
-        audit.note(session, actor, "console:page:exported", PATH, {"filters": filters, "count": len(rows)})
+        self._visit.note(session, "console:page:exported", PATH, {"filters": filters, "count": len(rows)})
         return workbooks.write([workbooks.Sheet(_("失败记录"), _sheet_columns(), rows)])
 
     def _cells(self, each: Failed) -> list[workbooks.Value]:

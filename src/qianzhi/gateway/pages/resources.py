@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from nicegui import ui
 
-from qianzhi.console import audit
 from qianzhi.console.downloads import offer
 from qianzhi.console.layout import element
 from qianzhi.console.pages import Page
@@ -177,8 +176,7 @@ class _Records:
             return self._kept.template(names, filled=filled)
 
         if filled:
-            who, what = self._visit.live.who.actor, ", ".join(names)
-            await self._visit.ask(audit.note, who, "resources:records:downloaded", what)
+            await self._visit.ask(self._visit.note, "resources:records:downloaded", ", ".join(names))
         content = await run(self._visit, _("正在生成工作簿"), make)
         if content is not None:
             offer(self._visit, f"{called}.xlsx", content)

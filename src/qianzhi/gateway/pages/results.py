@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nicegui import ui
 
-from qianzhi.console import audit, notices, progress
+from qianzhi.console import notices, progress
 from qianzhi.console.dialogs import dialog
 from qianzhi.console.layout import element, text
 from qianzhi.console.pages import Page
@@ -127,7 +127,7 @@ class _Results:
             asked.close()
             done = await self._work(_("正在导入结果"), chosen, content, reading, is_rehearsal=False)
             if done is not None:
-                await self._visit.ask(self._note, chosen.name, done)
+                await self._visit.ask(self._visit.note, "gateway:results:imported", chosen.name, _counts(done))
                 await self._table.load()
                 notices.done(_("已导入：接收 {accepted} 条，未接收 {failed} 条。").format(**_counts(done)))
 
@@ -157,10 +157,6 @@ class _Results:
         do = partial(_settled, self._dsn, chosen, content, reading, is_rehearsal=is_rehearsal)
         return await progress.run(self._visit, title, do)
 
-    def _note(self, session: Session, destination: str, done: Imported) -> None:
-        actor = self._visit.live.who.actor
-        audit.note(session, actor, "gateway:results:imported", destination, _counts(done))
-
 
 def _settled(
     dsn: str, chosen: Destination, content: bytes, reading: Reading, _progress: Progress, *, is_rehearsal: bool
@@ -169,7 +165,7 @@ def _settled(
         return settle_results(session, chosen, content, reading, is_rehearsal=is_rehearsal)
 
 
-def _counts(done: Imported) -> dict[str, Any]:
+def _counts(done: Imported) -> dict[str, int]:
     return {
         "lines": done.line_count,
         "accepted": done.accepted_count,

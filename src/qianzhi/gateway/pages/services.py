@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from nicegui import ui
 
-from qianzhi.console import audit, notices
+from qianzhi.console import notices
 from qianzhi.console.dialogs import confirm
 from qianzhi.console.layout import text
 from qianzhi.console.pages import Page
@@ -116,13 +116,13 @@ class _Services:
         confirm(self._visit, _("重启"), what, partial(self._restart, part), _("重启"))
 
     async def _restart(self, part: str) -> None:
-        await self._visit.ask(_noted, self._home, self._visit.live.who.actor, part)
+        await self._visit.ask(_noted, self._visit, self._home, part)
         notices.done(_("已请求重启。"))
 
 
-def _noted(session: Session, home: Home, actor: str, part: str) -> None:
+def _noted(session: Session, visit: Visit, home: Home, part: str) -> None:
     """Ask for the restart once it is on record who did; refused while the settings are wrong."""
     load_settings(home)
-    audit.note(session, actor, RESTARTED, part)
+    visit.note(session, RESTARTED, part)
     session.commit()
     ask(home.end(End.GATEWAY).run, part)

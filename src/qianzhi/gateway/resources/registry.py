@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from qianzhi.console import audit
 from qianzhi.db import locks
 from qianzhi.db.server import connect, translated
 from qianzhi.errors import ConfigurationError, QianzhiError, SenderError
@@ -19,6 +18,7 @@ from qianzhi.gateway.resources.plan import Action, Line, Plan
 from qianzhi.gateway.resources.records import State
 from qianzhi.gateway.resources.remarks import Place, remark
 from qianzhi.gateway.resources.upload import Stored
+from qianzhi.ledger import audit
 from qianzhi.runtime import clock
 from qianzhi.runtime.home import End
 
@@ -166,7 +166,7 @@ class Registry:
     def _note(self, plan: Plan, actor: str) -> None:
         with self._session() as session:
             for name, counts in plan.counts().items():
-                audit.note(session, actor, "resources:records:saved", name, counts)
+                audit.note(session, actor=actor, event="resources:records:saved", subject=name, detail=counts)
 
     def _stored(self, dataset: str) -> Stored:
         return Stored.of(self.forms[dataset], self.records(dataset))
