@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from qianzhi.errors import QianzhiError
 from qianzhi.gateway.forecast import ROUND_TRIP_SECONDS, Experience, Forecast, Line, Waiting, predict, throughput
-from qianzhi.gateway.schedule import DAY
+from qianzhi.gateway.schedule import following
 from qianzhi.gateway.seal import blobs_of
 from qianzhi.ledger import backlog, promises, tally
 from qianzhi.runtime import clock
@@ -40,7 +40,7 @@ def forecast(
     """Return how the run that is under way, or the next one, will go with what waits now."""
     line = Line(link.bits_per_second, round_trip_seconds, workplace.chunk_rows)
     running = tally.running_cycle(connection, destination.name)
-    begins_at = now if running else _next_run(now, destination)
+    begins_at = now if running else following(clock.local(now), destination.schedule.cycle).replace(tzinfo=clock.LOCAL)
     told = waiting(connection, workplace, destination)
     return predict(now, told, experience(connection, destination, now=now), line, begins_at=begins_at)
 
@@ -74,14 +74,6 @@ def experience(connection: psycopg.Connection, destination: Destination, *, now:
         row_bytes=backlog.row_bytes(connection, destination.name, since=now - timedelta(days=EXPERIENCE_DAYS)),
         bytes_per_second=throughput(backlog.sent(connection, destination.name, plain)),
     )
-
-
-def _next_run(now: datetime, destination: Destination) -> datetime:
-    local = now.astimezone(clock.LOCAL)
-    begins_at = local.replace(
-        hour=destination.schedule.cycle.hour, minute=destination.schedule.cycle.minute, second=0, microsecond=0
-    )
-    return begins_at if begins_at > local else begins_at + DAY
 
 
 def _new_images(files: list[Path], workplace: Workplace) -> Iterator[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -14,6 +14,7 @@ import structlog
 from qianzhi.db import locks
 from qianzhi.db.server import connect
 from qianzhi.gateway.preview import preview
+from qianzhi.gateway.schedule import DAY, following
 from qianzhi.ledger import audit
 from qianzhi.runtime import clock
 from qianzhi.specs.model import Severity
@@ -30,7 +31,6 @@ RAISED: Final = "check:reminder:raised"
 CLEAR: Final = "check:reminder:clear"
 ACTOR: Final = "worker"
 NOTIFY_SECONDS_MAX: Final = 60.0
-DAY: Final = timedelta(days=1)
 
 log = structlog.stdlib.get_logger()
 
@@ -73,12 +73,6 @@ def due(local_now: datetime, at: Sequence[time], cut_off: time, last: datetime |
         return None
     ahead = following(hour, cut_off)
     return ahead if local_now < ahead else None
-
-
-def following(local_now: datetime, cut_off: time) -> datetime:
-    """Return the next cut-off after an instant. Pure; local and without zone."""
-    found = datetime.combine(local_now.date(), cut_off)
-    return found if found > local_now else found + DAY
 
 
 def check(

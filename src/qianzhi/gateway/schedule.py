@@ -1,4 +1,4 @@
-"""When a cycle is due. Pure: a tick asks, as often as it likes, and the ledger remembers what was done."""
+"""When a cycle is due, and when a time of day comes. Pure: the ledger remembers what was done."""
 
 from __future__ import annotations
 
@@ -19,6 +19,12 @@ def is_quiet(local_time: time, begin: time, end: time) -> bool:
     if begin <= end:
         return begin <= local_time < end
     return local_time >= begin or local_time < end
+
+
+def following(local_now: datetime, at: time) -> datetime:
+    """Return when a time of day comes next; all local and without zone."""
+    found = datetime.combine(local_now, at)
+    return found if found > local_now else found + DAY
 
 
 def due_cut_off(local_now: datetime, schedule: Schedule, last: datetime | None) -> datetime | None:

@@ -39,7 +39,6 @@ def test_the_next_cycle_is_told_with_the_time_left(now: datetime, cut_off_at: da
     told = due(HUB, SCHEDULE, now)
     assert (told.cut_off_at, told.cycle_at) == (cut_off_at, cycle_at)
     assert timedelta(seconds=told.seconds_to_cut_off) == cut_off_at - now
-    assert timedelta(seconds=told.seconds_to_cycle) == cycle_at - now
 
 
 def test_today_is_what_the_tally_says_of_a_site_that_began_today(site: Site, ask: psycopg.Connection) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import time, timedelta
+from datetime import time
 from typing import TYPE_CHECKING, Final
 
 from qianzhi.gateway.diagnosis import Diagnosis, ill, note, well
+from qianzhi.gateway.schedule import DAY
 from qianzhi.runtime import clock
 from qianzhi.specs.model import Text
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from qianzhi.gateway.forecast import Forecast
 
 MORNING: Final = time(8)  # when the hospital needs its line again
-DAY: Final = timedelta(days=1)
 _MEGABITS: Final = 1_000_000
 _MIB: Final = 2**20
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from qianzhi.db.queries import load
 from qianzhi.gateway import report
 from qianzhi.gateway.preview import preview
 from qianzhi.gateway.views.personal import PERSONAL
+from qianzhi.ledger import backlog
 from qianzhi.runtime import clock
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from qianzhi.db.server import Session
     from qianzhi.gateway.destination import Destination, Workplace
-
-_SQL = load("qianzhi.gateway.views", "checkup.sql")
 
 FINDINGS_KEPT_MAX: Final = 5_000
 
@@ -58,12 +56,6 @@ class Checkup:
         return sum(dataset.rejected_count for dataset in self.datasets)
 
 
-def waiting_count(session: Session, destination: str) -> int:
-    """Return how many rows wait for a destination's next cycle."""
-    row = session.execute(_SQL.waiting, {"destination": destination}).fetchone()
-    return int(str(row[0])) if row else 0
-
-
 def check_now(
     session: Session,
     workplace: Workplace,
@@ -74,7 +66,7 @@ def check_now(
 ) -> Checkup:
     """Check what waits, telling the progress after each chunk. `session` must be in autocommit."""
     begun_at = clock.now()
-    total, done = waiting_count(session, destination.name), 0
+    total, done = sum(backlog.waiting(session, destination.name).values()), 0
     progress(0, total)
 
     def note(_dataset: str, rows: int) -> None:

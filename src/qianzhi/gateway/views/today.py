@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from qianzhi.db.queries import load
+from qianzhi.gateway.schedule import DAY, following
 from qianzhi.runtime import clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import date, time
+    from datetime import date
 
     import psycopg
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 _SQL = load("qianzhi.gateway.views", "today.sql")
 
 DAYS_SHOWN: Final = 30
-_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,6 @@ class Due:
     cut_off_at: datetime
     cycle_at: datetime
     seconds_to_cut_off: float
-    seconds_to_cycle: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +83,8 @@ class Today:
 
 def due(destination: str, schedule: Schedule, local_now: datetime) -> Due:
     """Return the next cut-off and the next cycle of a destination. Pure."""
-    cut_off_at, cycle_at = (_next(each, local_now) for each in (schedule.cut_off, schedule.cycle))
-    return Due(
-        destination,
-        cut_off_at,
-        cycle_at,
-        (cut_off_at - local_now).total_seconds(),
-        (cycle_at - local_now).total_seconds(),
-    )
+    cut_off_at, cycle_at = (following(local_now, each) for each in (schedule.cut_off, schedule.cycle))
+    return Due(destination, cut_off_at, cycle_at, (cut_off_at - local_now).total_seconds())
 
 
 def today(
@@ -103,7 +96,7 @@ def today(
 ) -> Today:
     """Return what the first page shows, with the last `days` days, today included."""
     local_now = clock.local(now)
-    dates = [local_now.date() - _DAY * back for back in reversed(range(days))]
+    dates = [local_now.date() - DAY * back for back in reversed(range(days))]
     standing: list[DatasetNow] = []
     series: list[DayOfDataset] = []
     ahead: list[Due] = []
@@ -113,11 +106,6 @@ def today(
         series += [by_day[on, dataset.name] for on in dates for dataset in destination.regulator.datasets]
         ahead.append(due(destination.name, destination.schedule, local_now))
     return Today(standing, series, ahead)
-
-
-def _next(at: time, local_now: datetime) -> datetime:
-    then = datetime.combine(local_now, at)
-    return then if then > local_now else then + _DAY
 
 
 def _days(
