@@ -72,12 +72,11 @@ def _folded(steps: list[str]) -> list[str]:
 def inspect(raw: pl.DataFrame, dataset: Dataset, paths: PathMap) -> pl.DataFrame:
     """Return what `carry` would find, and keep nothing."""
     found = []
-    for field in dataset.fields:
-        if field.image:
-            named = raw[field.name].str.strip_chars()
-            seen = {path: content_of(path, paths) for path in named.drop_nulls().unique().to_list() if path}
-            reasons = {path: why for path, why in seen.items() if isinstance(why, str)}
-            found.append(_findings(raw, named, reasons, field, dataset))
+    for field in dataset.image_fields:
+        named = raw[field.name].str.strip_chars()
+        seen = {path: content_of(path, paths) for path in named.drop_nulls().unique().to_list() if path}
+        reasons = {path: why for path, why in seen.items() if isinstance(why, str)}
+        found.append(_findings(raw, named, reasons, field, dataset))
     return findings_of.concat(found)
 
 
@@ -88,9 +87,8 @@ def carry(raw: pl.DataFrame, dataset: Dataset, blobs: Blobs, paths: PathMap) -> 
     Returns the frame with one blob column an image field (hexadecimal SHA-256 or null), and a finding for each
     image that is missing, unreadable or no image. Each path is read once. Raises OSError when the disk is full.
     """
-    fields = [field for field in dataset.fields if field.image]
     found: list[pl.DataFrame] = []
-    for field in fields:
+    for field in dataset.image_fields:
         named = raw[field.name].str.strip_chars()
         seen = {path: _carried(path, blobs, paths) for path in named.drop_nulls().unique().to_list() if path}
         digests = {path: told for path, (told, why) in seen.items() if told}

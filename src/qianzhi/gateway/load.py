@@ -50,7 +50,7 @@ def waiting(connection: psycopg.Connection, workplace: Workplace, destination: D
     sealed = backlog.sealed(connection, destination.name)
     files: list[Path] = []
     for dataset in destination.regulator.datasets:
-        if any(field.image for field in dataset.fields):
+        if dataset.image_fields:
             paths = backlog.image_paths(connection, destination.name, destination.regulator.key, dataset)
             files += [workplace.paths.resolve(path) for path in paths]
     fresh = list(_new_images(files, workplace))
@@ -67,9 +67,7 @@ def waiting(connection: psycopg.Connection, workplace: Workplace, destination: D
 
 def experience(connection: psycopg.Connection, destination: Destination, *, now: datetime) -> Experience:
     """Return what earlier runs taught. Datasets with images say nothing of the line: their attempts carry these too."""
-    plain = [
-        dataset.name for dataset in destination.regulator.datasets if not any(field.image for field in dataset.fields)
-    ]
+    plain = [dataset.name for dataset in destination.regulator.datasets if not dataset.image_fields]
     return Experience(
         row_bytes=backlog.row_bytes(connection, destination.name, since=now - timedelta(days=EXPERIENCE_DAYS)),
         bytes_per_second=throughput(backlog.sent(connection, destination.name, plain)),
@@ -104,7 +102,7 @@ def _named_images(sealed: list[backlog.SealedBatch], workplace: Workplace, desti
     named: set[bytes] = set()
     for batch in sealed:
         dataset = destination.regulator.dataset(batch.dataset)
-        if not any(field.image for field in dataset.fields):
+        if not dataset.image_fields:
             continue
         try:
             named.update(blobs_of(open_envelope(workplace.spool.read(batch.batch_id, batch.digest)).rows, dataset))

@@ -289,6 +289,6 @@ class Sealer:
 
 def blobs_of(raw: pl.DataFrame, dataset: Dataset) -> tuple[bytes, ...]:
     """Return the digests of the blobs that a batch's rows name."""
-    columns = [blob_column(field.name) for field in dataset.fields if field.image]
+    columns = [blob_column(field.name) for field in dataset.image_fields]
     texts = {text for name in columns for text in raw[name].drop_nulls().unique().to_list()}
     return tuple(sorted(bytes.fromhex(text) for text in texts))

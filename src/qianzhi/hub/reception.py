@@ -162,7 +162,7 @@ class Reception:
         shared, as_of = checker(served.regulator, dataset), envelope.manifest.as_of
         raw = envelope.rows.select("row_id", *(field.name for field in dataset.fields))
         checked = shared.check(raw, as_of=as_of, kinds=self._kinds & LOCAL_KINDS)
-        images = {blob_column(field.name): field.name for field in dataset.fields if field.image}
+        images = {blob_column(field.name): field.name for field in dataset.image_fields}
         return Submission(
             raw=checked.raw,
             texts=said(checked.raw, checked.typed),

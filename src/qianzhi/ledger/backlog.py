@@ -74,16 +74,15 @@ def sent(
 def image_paths(connection: psycopg.Connection, destination: str, regulator: str, dataset: Dataset) -> list[str]:
     """Return the images, as records spell their paths, of the rows of a dataset that no batch has yet."""
     found: set[str] = set()
-    for field in dataset.fields:
-        if field.image:
-            statement = sql.SQL(_SQL.image_paths).format(
-                column=sql.Identifier("staged", field.name.lower()),
-                table=sql.Identifier(regulator, dataset.name),
-                destination=sql.Literal(destination),
-                dataset=sql.Literal(dataset.name),
-                limit=sql.Literal(IMAGES_MAX),
-            )
-            found.update(str(path) for (path,) in connection.execute(statement))
+    for field in dataset.image_fields:
+        statement = sql.SQL(_SQL.image_paths).format(
+            column=sql.Identifier("staged", field.name.lower()),
+            table=sql.Identifier(regulator, dataset.name),
+            destination=sql.Literal(destination),
+            dataset=sql.Literal(dataset.name),
+            limit=sql.Literal(IMAGES_MAX),
+        )
+        found.update(str(path) for (path,) in connection.execute(statement))
     return sorted(found)
 
 

@@ -65,7 +65,7 @@ def columns_of(dataset: Dataset) -> list[str]:
     A blob column holds the hexadecimal SHA-256 of the image, or null where the sender could not read it.
     """
     names = [field.name for field in dataset.fields]
-    return names + [blob_column(field.name) for field in dataset.fields if field.image]
+    return names + [blob_column(field.name) for field in dataset.image_fields]
 
 
 def blob_column(name: str) -> str:

@@ -173,6 +173,11 @@ class Dataset:
     rules: tuple[Rule, ...] = ()
     resource: Resource | None = None
 
+    @property
+    def image_fields(self) -> tuple[Field, ...]:
+        """The fields that name an image by its path."""
+        return tuple(field for field in self.fields if field.image)
+
     def field(self, name: str) -> Field:
         """Return the field called `name`; KeyError when the dataset has none."""
         for candidate in self.fields:

@@ -46,7 +46,6 @@ def judge(
     checked = checker(destination.regulator, dataset).check(mapped, as_of=as_of)
     elsewhere = mapped.with_columns(
         pl.when(~pl.col(field.name).is_in(list(at_hand))).then(field.name).alias(field.name)
-        for field in dataset.fields
-        if field.image
+        for field in dataset.image_fields
     )
     return concat([checked.findings, images.inspect(elsewhere, dataset, paths)])
