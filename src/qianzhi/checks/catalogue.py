@@ -59,7 +59,7 @@ class Catalogue:
         template = self._template(dataset, code, class_, field, None)
         if not detail:
             return template
-        reason = Text(*(_detailed(getattr(template.reason, language), detail, language) for language in ("zh", "en")))
+        reason = Text(*(_detailed(template.reason.said(language), detail, language) for language in ("zh", "en")))
         return Explained(template.title, reason, template.remedy)
 
     def explain_frame(self, findings: pl.DataFrame, dataset: str | None, language: str) -> pl.DataFrame:
@@ -76,8 +76,8 @@ class Catalogue:
         distinct = known.select(key).unique()
         templates = [self._template(*row) for row in distinct.iter_rows()]
         sentences = distinct.with_columns(
-            pl.Series("reason", [getattr(each.reason, language) for each in templates], pl.String),
-            pl.Series("remedy", [getattr(each.remedy, language) for each in templates], pl.String),
+            pl.Series("reason", [each.reason.said(language) for each in templates], pl.String),
+            pl.Series("remedy", [each.remedy.said(language) for each in templates], pl.String),
         )
         before, after = _BRACKETS[language]
         has_detail = pl.col("detail").is_not_null() & pl.col(_WHY).is_null() & (pl.col("detail") != "")

@@ -66,8 +66,8 @@ def list_documents(
         rows = [
             (
                 line.document.key,
-                getattr(line.document.title, language),
-                getattr(STATES[line.state], language),
+                line.document.title.said(language),
+                STATES[line.state].said(language),
                 line.expires_on or "",
                 "" if line.days_left is None else line.days_left,
                 line.version.reason if line.version else "",

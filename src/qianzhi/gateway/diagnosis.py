@@ -86,7 +86,7 @@ class Diagnosis:
 
 
 def _said(text: Text | str, language: str) -> str:
-    return text if isinstance(text, str) else str(getattr(text, language))
+    return text if isinstance(text, str) else text.said(language)
 
 
 def well(name: str, zh: str, en: str) -> Diagnosis:

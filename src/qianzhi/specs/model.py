@@ -60,6 +60,10 @@ class Text:
     zh: str
     en: str
 
+    def said(self, language: str) -> str:
+        """Return it in one of them: "zh" or "en"."""
+        return {"zh": self.zh, "en": self.en}[language]
+
 
 @dataclass(frozen=True, slots=True)
 class Field:

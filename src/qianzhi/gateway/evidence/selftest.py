@@ -106,7 +106,7 @@ class _Player:
 
     def served(self, asked: Asked, record: str | None) -> Iterator[Check]:
         """Ask for what is registered, and fetch each file in part."""
-        title = getattr(asked.title, self._language)
+        title = asked.title.said(self._language)
         wanted = self.evidence.STATUSES[Outcome.SERVED].value
         if record is None:
             yield Check(asked.method, title, str(wanted), _NO_FILE, None)
@@ -132,7 +132,7 @@ class _Player:
         for trial in trials:
             wanted = self.evidence.STATUSES[trial.outcome].value
             got = self._ask(asked, trial.parameters).status_code
-            yield Check(asked.method, getattr(trial.title, self._language), str(wanted), str(got), got == wanted)
+            yield Check(asked.method, trial.title.said(self._language), str(wanted), str(got), got == wanted)
 
     def _fetched(self, asked: Asked, url: str) -> Iterator[Check]:
         if not url.startswith(f"{self._base}/"):

@@ -208,8 +208,8 @@ class _Checklist:
         content = await self._visit.work(self._dossier.content, version)
         downloads.offer(self._visit, version.file_name, content, version.media_type)
 
-    def _words(self, said: Text) -> str:
-        return str(getattr(said, self._visit.language.value))
+    def _words(self, words: Text) -> str:
+        return words.said(self._visit.language)
 
 
 class _Bringing:
@@ -274,8 +274,8 @@ class _Bringing:
             return
         language = self._visit.language.value
         with self._problem:
-            what = f"{kept.code} {getattr(kept.what, language)}"
-            notices.notice(what, getattr(kept.remedy, language), tone="bad")
+            what = f"{kept.code} {kept.what.said(language)}"
+            notices.notice(what, kept.remedy.said(language), tone="bad")
 
 
 def _today() -> date:

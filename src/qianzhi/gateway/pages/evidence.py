@@ -9,7 +9,7 @@ from qianzhi.console import notices
 from qianzhi.console.layout import element, text
 from qianzhi.console.pages import Page
 from qianzhi.console.tables import Column, Query, Slice, Table, Words, as_text, facts, sliced, tagged
-from qianzhi.console.text import Language, _, mark
+from qianzhi.console.text import _, mark
 from qianzhi.gateway.evidence import asking, assembly, keys
 from qianzhi.ledger import evidence
 from qianzhi.regulators.protocols import Outcome
@@ -63,10 +63,9 @@ async def _show(visit: Visit, home: Home, settings: Settings) -> None:
                 _("调阅文件夹"): ", ".join(said.folders) or _("未设置"),
             }
         )
-    titles = {each.name: each.title for each in asking.adapter(key).ASKED}
-    shown = {name: title.zh if visit.language is Language.ZH else title.en for name, title in titles.items()}
+    titles = {each.name: each.title.said(visit.language) for each in asking.adapter(key).ASKED}
     with _card(_("已登记的文件")):
-        files = _files(visit, key, shown)
+        files = _files(visit, key, titles)
     with _card(_("最近的调阅请求")):
         questions = _questions(visit)
     await files.load()

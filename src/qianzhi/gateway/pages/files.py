@@ -60,7 +60,7 @@ def _specification(visit: Visit, key: str) -> None:
 
     with element("section", "card"):
         text(_("数据采集接口规范"), "h2")
-        text(f"{getattr(regulator.name, visit.language.value)} · {regulator.edition}", "p", "soft")
+        text(f"{regulator.name.said(visit.language)} · {regulator.edition}", "p", "soft")
         ui.button(_("下载 Excel"), icon="download", on_click=visit.handler(save)).props("unelevated no-caps")
 
 

@@ -53,7 +53,7 @@ class _Card:
 
     def draw(self, form: Form) -> None:
         with element("section", "card"):
-            text(getattr(form.title, self._visit.language.value), "h2")
+            text(form.title.said(self._visit.language), "h2")
             text(_("本机已知的内容自动填写；打印盖章后扫描上传。"), "p", "soft")
             inputs = [self._input(item) for item in form.items if item.fact is None]
             kinds = {FormFile.HTML.value: _("打印页（HTML）"), FormFile.XLSX.value: "Excel"}
@@ -68,7 +68,7 @@ class _Card:
             Asked(self._visit, inputs, save, button=_("生成表单"))
 
     def _input(self, item: Item) -> Input:
-        title = str(getattr(item.label, self._visit.language.value))
+        title = item.label.said(self._visit.language)
         options = {choice: choice for choice in item.choices} or None
         kind = "password" if item.secret else "text"
         return Input(item.key, title, kind, options=options, characters_max=ANSWER_CHARACTERS_MAX)  # type: ignore[arg-type]  # one of its kinds

@@ -89,7 +89,7 @@ class RecordDialog:
             f"{each.field.title} {each.name}",
             kind,  # type: ignore[arg-type]  # one of its words
             value,
-            getattr(each.hint, self._visit.language.value),
+            each.hint.said(self._visit.language),
             each.required,
             options or None,
             max(TEXT_CHARACTERS_MAX, len(value)),  # what is too long for the field is a finding, and never cut
@@ -127,10 +127,7 @@ class RecordDialog:
 
     async def _save(self, typed: dict[str, str]) -> dict[str, str]:
         plan = await self._visit.work(self._plan, self._values(typed))
-        told = {
-            each.field: f"{getattr(each.reason, self._visit.language.value)}{_('。')}"
-            for each in reversed(plan.remarks)
-        }
+        told = {each.field: f"{each.reason.said(self._visit.language)}{_('。')}" for each in reversed(plan.remarks)}
         if plan.errors:
             return told
         if told and self._warned != {**typed, **self._paths}:
@@ -157,7 +154,7 @@ class RecordDialog:
         plan = await self._visit.work(self._kept.revocation, self._form.dataset.name, self._record.row_id)
         if plan.errors:
             language = self._visit.language.value
-            self._drawn.show({each.field: getattr(each.reason, language) for each in reversed(plan.remarks)})
+            self._drawn.show({each.field: each.reason.said(language) for each in reversed(plan.remarks)})
             return
         await self._done(plan)
 

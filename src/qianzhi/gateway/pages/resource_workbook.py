@@ -140,8 +140,8 @@ class WorkbookDialog:
             "cell": f"{remark.place.column}{remark.place.row or ''}",
             "severity": Tagged(_("错误"), "bad") if is_error else Tagged(_("提醒"), "warn"),
             "value": remark.value,
-            "reason": getattr(remark.reason, language),
-            "remedy": getattr(remark.remedy, language),
+            "reason": remark.reason.said(language),
+            "remedy": remark.remedy.said(language),
         }
 
     async def _save(self) -> None:

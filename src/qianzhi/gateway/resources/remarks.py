@@ -42,8 +42,8 @@ class Remark:
             "severity": self.severity.value,
             "field": self.field,
             "value": self.value,
-            "reason": getattr(self.reason, language),
-            "remedy": getattr(self.remedy, language),
+            "reason": self.reason.said(language),
+            "remedy": self.remedy.said(language),
         }
 
 
