@@ -17,7 +17,7 @@ import structlog
 from qianzhi.db.server import connect, translated
 from qianzhi.errors import OperatorError, QianzhiError
 from qianzhi.gateway import order, staging
-from qianzhi.gateway.deliver import Courier, Delivered, Delivery, quarantine_findings, recalled
+from qianzhi.gateway.deliver import Courier, Delivered, quarantine_findings, recalled
 from qianzhi.gateway.reader import Reader
 from qianzhi.gateway.seal import NO_KEYS, Chunk, Sealed, Sealer, Span
 from qianzhi.ledger import arrivals, batches, findings, held, lanes
@@ -45,7 +45,7 @@ BACKSTOP_ROWS = 50_000
 PATIENCE_SECONDS = 3600.0  # how long somebody who asked for a cycle waits for a worker that is at it already
 
 Note = Callable[[str, int], None]
-Flight = deque[tuple[Sealed, Future[Delivery]]]  # batches on their way, oldest first
+Flight = deque[tuple[Sealed, Future[Delivered]]]  # batches on their way, oldest first
 
 
 def silent(_dataset: str, _rows: int) -> None:
@@ -300,7 +300,7 @@ class LaneRun:
             return
         self._take_in(sealed, self._deliver(sealed))
 
-    def _deliver(self, sealed: Sealed) -> Delivery:
+    def _deliver(self, sealed: Sealed) -> Delivered:
         courier = self._crew.couriers.get()
         try:
             return courier.deliver(sealed, self._sealer)
@@ -311,11 +311,11 @@ class LaneRun:
         sealed, future = flight.popleft()
         self._take_in(sealed, future.result())
 
-    def _take_in(self, sealed: Sealed, delivery: Delivery) -> None:
-        if delivery.ended is Delivered.POSTPONED:
+    def _take_in(self, sealed: Sealed, ended: Delivered) -> None:
+        if ended is Delivered.POSTPONED:
             self.postponed = True
             return
-        self._has_split |= delivery.ended is Delivered.SPLIT
+        self._has_split |= ended is Delivered.SPLIT
         self._note(self.dataset.name, sealed.batch.row_count)
 
     def _behind(self, cycle: Cycle) -> pl.Series:

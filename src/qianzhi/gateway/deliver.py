@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from random import Random
@@ -50,14 +49,6 @@ class Delivered(StrEnum):
     POSTPONED = "postponed"
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """How a delivery ended, and how many held rows it released."""
-
-    ended: Delivered
-    released_count: int = 0
-
-
 class Courier:
     """
     Delivers batches of one destination, one at a time, on its own session and connection.
@@ -77,7 +68,7 @@ class Courier:
         self.door.close()
         self._connection.close()
 
-    def deliver(self, sealed: Sealed, sealer: Sealer) -> Delivery:
+    def deliver(self, sealed: Sealed, sealer: Sealer) -> Delivered:
         """
         Send a batch until its answer is recorded, it is split, or its next attempt lies in the future.
 
@@ -86,7 +77,7 @@ class Courier:
         for attempt in range(1, RUN_ATTEMPT_COUNT_MAX + 1):
             begun_at, begun = clock.now(), clock.monotonic()
             try:
-                done = self._attempt(sealed)
+                there = self._attempt(sealed)
             except SenderError as error:
                 self._note(sealed.batch, begun_at, begun, error, None)
                 return self._halve(sealed, sealer)
@@ -97,17 +88,17 @@ class Courier:
                 if isinstance(error, OperatorError) and self._is_stale(sealed):
                     return self._go_on(sealed, sealer, [open_envelope(sealed.content).rows])
                 if isinstance(error, OperatorError) or pause > WAIT_SECONDS_MAX:
-                    return Delivery(Delivered.POSTPONED)
+                    return Delivered.POSTPONED
                 clock.sleep(pause)
             else:
-                if isinstance(done, PartlyThere):
-                    return self._go_on(sealed, sealer, _apart(sealed, done))
+                if there is not None:
+                    return self._go_on(sealed, sealer, _apart(sealed, there))
                 self._workplace.spool.remove(sealed.batch.batch_id)
-                return Delivery(Delivered.SETTLED, done)
-        return Delivery(Delivered.POSTPONED)
+                return Delivered.SETTLED
+        return Delivered.POSTPONED
 
-    def _attempt(self, sealed: Sealed) -> int | PartlyThere:
-        """Send a batch and settle its answer; return how many held rows that released, or what is there already."""
+    def _attempt(self, sealed: Sealed) -> PartlyThere | None:
+        """Send a batch and settle its answer; return what is there already, where that is some of it."""
         begun_at, begun = clock.now(), clock.monotonic()
         if not sealed.manifest.images_follow:
             for digest in sealed.blobs:
@@ -125,9 +116,10 @@ class Courier:
         )
         keeps_states = RuleKind.STATE in self._destination.kinds
         if isinstance(answer, DeliveryNote):
-            return settle_delivery(self._connection, sealed, answer, keeps_states=keeps_states)
+            settle_delivery(self._connection, sealed, answer, keeps_states=keeps_states)
+            return None
         receipt, document = answer
-        return settle(
+        settle(
             self._connection,
             sealed,
             receipt,
@@ -137,6 +129,7 @@ class Courier:
             promised=self._promised(sealed, receipt),
             now=clock.now(),
         )
+        return None
 
     def _promised(self, sealed: Sealed, receipt: Receipt) -> dict[bytes, int]:
         """
@@ -191,14 +184,14 @@ class Courier:
         except (RetryableError, OperatorError, SenderError):
             return False
 
-    def _halve(self, sealed: Sealed, sealer: Sealer) -> Delivery:
+    def _halve(self, sealed: Sealed, sealer: Sealer) -> Delivered:
         """Go on in halves with what the destination cannot take whole; a single row of that kind stands aside."""
         if sealed.batch.row_count == 1:
             return self._quarantine(sealed)
         raw = open_envelope(sealed.content).rows
         return self._go_on(sealed, sealer, list(raw.iter_slices(-(-raw.height // 2))))
 
-    def _go_on(self, sealed: Sealed, sealer: Sealer, parts: Sequence[pl.DataFrame]) -> Delivery:
+    def _go_on(self, sealed: Sealed, sealer: Sealer, parts: Sequence[pl.DataFrame]) -> Delivered:
         """Go on with the rows of a batch in other batches, sealed under the present rules."""
         if batches.close(self._connection, sealed.batch, BatchState.SPLIT):
             for part in parts:
@@ -214,9 +207,9 @@ class Courier:
                 )
         self._connection.commit()
         self._workplace.spool.remove(sealed.batch.batch_id)
-        return Delivery(Delivered.SPLIT)
+        return Delivered.SPLIT
 
-    def _quarantine(self, sealed: Sealed) -> Delivery:
+    def _quarantine(self, sealed: Sealed) -> Delivered:
         batch = sealed.batch
         if batches.close(self._connection, batch, BatchState.REFUSED):
             batches.add_outcomes(
@@ -233,7 +226,7 @@ class Courier:
                 now=clock.now(),
             )
         self._connection.commit()
-        return Delivery(Delivered.QUARANTINED)
+        return Delivered.QUARANTINED
 
 
 def _apart(sealed: Sealed, there: PartlyThere) -> list[pl.DataFrame]:

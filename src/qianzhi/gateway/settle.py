@@ -34,9 +34,9 @@ def settle(
     keeps_states: bool,
     promised: Mapping[bytes, int],
     now: datetime,
-) -> int:
+) -> None:
     """
-    Record a receipt and what it lets follow, and commit; return how many held rows it released.
+    Record a receipt and what it lets follow, and commit.
 
     `promised` has the sizes of the images that follow, by digest.
 
@@ -45,39 +45,35 @@ def settle(
     """
     batch = sealed.batch
     _require_own_rows(sealed, receipt)
-    released = 0
     if batches.settle(connection, batch, receipt, document, now=now):
         findings.record_receipt(connection, batch, receipt.findings, rows=sealed.rows, now=now)
         promises.add(connection, batch.lane_id, promised, now=now)
         if keeps_states:
             settled = settled_states(sealed.rows, receipt.rejected)
-            released = _let_follow(connection, batch.lane_id, settled, told_states(sealed.rows, receipt, dataset))
+            _let_follow(connection, batch.lane_id, settled, told_states(sealed.rows, receipt, dataset))
     connection.commit()
-    return released
 
 
-def settle_delivery(connection: Session, sealed: Sealed, note: DeliveryNote, *, keeps_states: bool) -> int:
+def settle_delivery(connection: Session, sealed: Sealed, note: DeliveryNote, *, keeps_states: bool) -> None:
     """
-    Record a delivery note and commit; return how many held rows it released.
+    Record a delivery note and commit.
 
     Nothing is accepted by that. But what is there is good enough for what waits for it: the destination asks for the
     parent to be pushed before the child, and says much later whether it took it. Safe to repeat.
     """
-    released = 0
     if deliveries.deliver(connection, sealed.batch, note, sealed.rows) and keeps_states:
         nothing = pl.Series("row_id", [], dtype=pl.Int64)
         settled = settled_states(sealed.rows, nothing)
-        released = _let_follow(connection, sealed.batch.lane_id, settled, settled.clear())
+        _let_follow(connection, sealed.batch.lane_id, settled, settled.clear())
     connection.commit()
-    return released
 
 
-def _let_follow(connection: Session, lane_id: int, settled: pl.DataFrame, told: pl.DataFrame) -> int:
-    """Put key states in force, and let go what waited for them; return how many rows that are."""
+def _let_follow(connection: Session, lane_id: int, settled: pl.DataFrame, told: pl.DataFrame) -> None:
+    """Put key states in force, and let go what waited for them."""
     keys.settle_states(connection, lane_id, settled.filter("accepted").select(*keys.KEY_STATE.names()))
     keys.correct_states(connection, lane_id, told.select(*keys.KEY_STATE.names()))
     known = settled.update(told.select(*KEY, "live"), on=KEY)
-    return held.release(connection, lane_id, known)
+    held.release(connection, lane_id, known)
 
 
 def _require_own_rows(sealed: Sealed, receipt: Receipt) -> None:

@@ -59,23 +59,23 @@ def drop(session: Session, lane_id: int, row_ids: pl.Series) -> pl.Series:
     return pl.Series("row_id", [row_id for (row_id,) in dropped], dtype=pl.Int64)
 
 
-def release(session: Session, lane_id: int, settled: pl.DataFrame) -> int:
+def release(session: Session, lane_id: int, settled: pl.DataFrame) -> None:
     """
-    Let rows go that waited for settled keys (key_hash, key_check, live) of a lane; return how many.
+    Let rows go that waited for settled keys (key_hash, key_check, live) of a lane.
 
     `live` is False also where the row of the key was rejected.
     """
     if settled.is_empty() or not session.execute(_SQL.is_wanted, {"lane_id": lane_id}).fetchone():
-        return 0
+        return
     parameters = {
         "lane_id": lane_id,
         "key_hash": numbers.array_text(settled["key_hash"]),
         "key_check": numbers.array_text(settled["key_check"]),
         "live": numbers.array_text(settled["live"].cast(pl.Int64)),
     }
-    return session.execute(_SQL.release, parameters).rowcount
+    session.execute(_SQL.release, parameters)
 
 
-def sweep(session: Session) -> int:
-    """Let every held row go whose wanted key is accepted; return how many."""
-    return session.execute(_SQL.sweep).rowcount
+def sweep(session: Session) -> None:
+    """Let every held row go whose wanted key is accepted."""
+    session.execute(_SQL.sweep)
