@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from qianzhi.db.server import connect
 from qianzhi.errors import ConfigurationError
-from qianzhi.gateway.cycle import PATIENCE_SECONDS, Dispatcher, recover
+from qianzhi.gateway.backstop import recover
+from qianzhi.gateway.cycle import PATIENCE_SECONDS, Dispatcher
 from qianzhi.ledger.batches import CycleKind
 from qianzhi.runtime import clock
 

@@ -9,7 +9,7 @@ import polars as pl
 from qianzhi.checks.checker import checker
 from qianzhi.checks.findings import concat
 from qianzhi.gateway import images, staging
-from qianzhi.gateway.cycle import silent
+from qianzhi.gateway.lane_run import silent
 from qianzhi.ledger import arrivals, lanes
 from qianzhi.ledger.lanes import Mode
 from qianzhi.runtime import clock
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from qianzhi.db.server import Session
-    from qianzhi.gateway.cycle import Note
     from qianzhi.gateway.destination import Destination, Workplace
+    from qianzhi.gateway.lane_run import Note
     from qianzhi.ledger.lanes import Lane
     from qianzhi.specs.model import Dataset
 
