@@ -136,8 +136,8 @@ class Dispatcher:
     def _sweep_spool(self) -> None:
         """Forget bytes that no commit promised, unless somebody has a lane and may be about to promise some."""
         session = self._crew.session
-        with ExitStack() as stack:
-            if all(stack.enter_context(lanes.locked(session, lane)) for lane in lanes.every(session)):
+        with lanes.every_locked(session) as is_alone:
+            if is_alone:
                 self._crew.workplace.spool.sweep(batches.sealed_ids(session), before=clock.now())
 
     def _open(self, kind: CycleKind, cut_off: datetime, destination_id: int) -> Cycle:

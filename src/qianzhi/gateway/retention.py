@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -75,9 +74,9 @@ def clear_blobs(workplace: Workplace, *, before: datetime) -> int | None:
     with (
         connect(workplace.dsn, application="qianzhi retention") as session,
         translated("Old images were not removed"),
-        ExitStack() as stack,
+        lanes.every_locked(session) as is_alone,
     ):
-        if not all(stack.enter_context(lanes.locked(session, lane)) for lane in lanes.every(session)):
+        if not is_alone:
             return None
         needed = _needed(session, workplace)
         return None if needed is None else workplace.blobs.remove_unused(needed, before=before)

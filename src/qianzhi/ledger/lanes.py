@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qianzhi.db.queries import load
 from qianzhi.runtime import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import psycopg
 
@@ -52,21 +52,13 @@ def register(connection: psycopg.Connection, name: str, regulator: Regulator, mo
 def lanes_of(connection: psycopg.Connection, name: str, regulator: Regulator) -> list[Lane]:
     """Return a destination's lanes, parents before the datasets that refer to them."""
     order = {dataset.name: position for position, dataset in enumerate(regulator.datasets)}
-    rows = connection.execute(_SQL.lanes, {"name": name}).fetchall()
-    lanes = [
-        Lane(lane_id, destination_id, key, dataset, Mode(mode))
-        for lane_id, destination_id, key, dataset, mode in rows
-        if dataset in order
-    ]
-    return sorted(lanes, key=lambda lane: order[lane.dataset])
+    found = map(_lane, connection.execute(_SQL.lanes, {"name": name}).fetchall())
+    return sorted((lane for lane in found if lane.dataset in order), key=lambda lane: order[lane.dataset])
 
 
 def every(connection: psycopg.Connection) -> list[Lane]:
     """Return the lanes of all destinations."""
-    rows = connection.execute(_SQL.every).fetchall()
-    return [
-        Lane(lane_id, destination_id, key, dataset, Mode(mode)) for lane_id, destination_id, key, dataset, mode in rows
-    ]
+    return [_lane(row) for row in connection.execute(_SQL.every).fetchall()]
 
 
 @contextmanager
@@ -91,6 +83,18 @@ def locked(connection: psycopg.Connection, lane: Lane, *, patience_seconds: floa
             connection.rollback()
             connection.execute(_SQL.unlock, parameters)
             connection.commit()
+
+
+@contextmanager
+def every_locked(connection: psycopg.Connection) -> Iterator[bool]:
+    """Yield whether this session is now the one worker of every lane, so that no cycle is under way anywhere."""
+    with ExitStack() as stack:
+        yield all(stack.enter_context(locked(connection, lane)) for lane in every(connection))
+
+
+def _lane(row: Sequence[Any]) -> Lane:
+    lane_id, destination_id, regulator, dataset, mode = row
+    return Lane(lane_id, destination_id, regulator, dataset, Mode(mode))
 
 
 def _is_locked(connection: psycopg.Connection, parameters: Mapping[str, int]) -> bool:
