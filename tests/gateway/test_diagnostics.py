@@ -143,7 +143,8 @@ def test_without_a_database_it_still_helps(home: Home, tmp_path: Path, monkeypat
     monkeypatch.setattr(diagnostics, "DATABASE_WAIT_SECONDS", 0.1)
     monkeypatch.setattr("qianzhi.gateway.doctor.CONNECT_SECONDS", 0.1)
     monkeypatch.setenv("QIANZHI_GATEWAY__DATABASE__DSN", "host=127.0.0.1 port=9 user=nobody")
-    diagnostics.write(home, load_settings(home), tmp_path / "bundle.zip")
+    content = diagnostics.packed(home, load_settings(home), lambda _name: None)
+    (tmp_path / "bundle.zip").write_bytes(content)
     files = read(tmp_path / "bundle.zip")
     assert json.loads(files["tables.json"])["error"] == "RetryableError"
     assert json.loads(files["versions.json"])["qianzhi"]

@@ -277,10 +277,10 @@ def diagnose(
     output: Annotated[Path, typer.Option(help="The file to write: a ZIP archive.")], home: HomeOption = None
 ) -> None:
     """Collect what somebody needs who helps from afar: versions, settings, states, tallies, logs; nobody's data."""
-    from qianzhi.gateway.diagnostics import write
+    from qianzhi.gateway.diagnostics import packed
+    from qianzhi.runtime.files import write_durably
 
-    for name in write(*opened(home, End.GATEWAY), output):
-        typer.echo(name)
+    write_durably(output.absolute(), packed(*opened(home, End.GATEWAY), typer.echo))
 
 
 @app.command()

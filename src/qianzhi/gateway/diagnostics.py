@@ -18,7 +18,6 @@ from qianzhi.errors import QianzhiError
 from qianzhi.gateway import assembly, doctor
 from qianzhi.gateway.standing import standing
 from qianzhi.runtime import clock
-from qianzhi.runtime.files import write_durably
 from qianzhi.runtime.home import End
 from qianzhi.runtime.privacy import DROPPED, NAMES, NUMBERS, cleaned, is_event
 from qianzhi.runtime.supervisor import read_states
@@ -48,16 +47,14 @@ _LONG_NUMBER: Final = re.compile(r"\d{7}")
 _FRAMES: Final = re.compile(r"[A-Za-z0-9_./<>-]+:\d+:[A-Za-z0-9_<>]+")
 
 
-def write(home: Home, settings: Settings, file: Path) -> list[str]:
-    """Write the bundle (readable to its owner only), and return the names of what is in it."""
+def packed(home: Home, settings: Settings, tell: Callable[[str], None]) -> bytes:
+    """Return the bundle, a ZIP archive; `tell` is told the name of each file that goes into it."""
     content = io.BytesIO()
-    names = []
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in contents(home, settings):
+            tell(name)
             archive.writestr(name, text)
-            names.append(name)
-    write_durably(file.absolute(), content.getvalue())
-    return names
+    return content.getvalue()
 
 
 def contents(home: Home, settings: Settings) -> Iterator[tuple[str, bytes]]:

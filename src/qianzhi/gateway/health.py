@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from socket import socket
 
     from qianzhi.gateway.destination import Destination, Workplace
+    from qianzhi.runtime.home import Home
 
     Asked = socket | tuple[bytes, socket]
-    from qianzhi.runtime.home import Home
 
 DATABASE_WAIT_SECONDS = 2.0
 REQUEST_SECONDS_MAX = 5.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING
 
 import structlog
@@ -44,7 +45,6 @@ LISTEN_SECONDS = 5.0  # a notification that was lost with its session costs at m
 RECOVER_SECONDS = 2.0
 STOP_LOOK_SECONDS = 60.0
 STOP_SECONDS = 30.0
-TICKS = 5  # of each destination
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,27 +72,26 @@ class Worker:
 
     def run(self, stop: StopRequests) -> None:
         """Work until somebody asks to stop; the steps at hand are finished first."""
+        ticks = (
+            (self.nightly, NIGHTLY_TICK_SECONDS),
+            (self.resume, RESUME_TICK_SECONDS),
+            (self.carry, CARRY_TICK_SECONDS),
+            (self.remind, REMIND_TICK_SECONDS),
+            (self.exchange, DOCUMENTS_TICK_SECONDS),
+        )
         # A night's images keep a thread for hours: every job has its own, so that no other one waits for it.
-        threads = ThreadPoolExecutor(1 + TICKS * len(self._destinations))
+        threads = ThreadPoolExecutor(1 + len(ticks) * len(self._destinations))
         scheduler = BackgroundScheduler(executors={"default": threads}, timezone=clock.LOCAL)
-        for destination in self._destinations:
-            ticks = (
-                (self.nightly, NIGHTLY_TICK_SECONDS),
-                (self.resume, RESUME_TICK_SECONDS),
-                (self.carry, CARRY_TICK_SECONDS),
-                (self.remind, REMIND_TICK_SECONDS),
-                (self.exchange, DOCUMENTS_TICK_SECONDS),
+        for destination, (tick, seconds) in product(self._destinations, ticks):
+            scheduler.add_job(
+                self._guarded,
+                "interval",
+                args=(tick, destination),
+                seconds=seconds,
+                next_run_time=clock.now(),
+                coalesce=True,
+                max_instances=1,
             )
-            for tick, seconds in ticks:
-                scheduler.add_job(
-                    self._guarded,
-                    "interval",
-                    args=(tick, destination),
-                    seconds=seconds,
-                    next_run_time=clock.now(),
-                    coalesce=True,
-                    max_instances=1,
-                )
         if self._chores.keeper is not None:
             scheduler.add_job(self._keep, "interval", seconds=KEEP_TICK_SECONDS, coalesce=True, max_instances=1)
         scheduler.start()

@@ -9,7 +9,6 @@ import pytest
 
 from qianzhi.errors import ConfigurationError
 from qianzhi.gateway import assembly
-from qianzhi.gateway.documents import facts as facts_of
 from qianzhi.gateway.documents.facts import facts
 from qianzhi.gateway.documents.forms import WITHHELD, FormFile, fill, make
 from qianzhi.regulators import paperwork
@@ -18,6 +17,8 @@ from qianzhi.runtime.files import write_durably
 from qianzhi.runtime.home import End, Home
 from qianzhi.runtime.settings import Settings
 from qianzhi.runtime.sources import write_settings
+from qianzhi.specs.model import Text
+from qianzhi.specs.paperwork import Item
 
 PAPERWORK = paperwork("guangdong")
 APP1, STATEMENT = PAPERWORK.form("app1"), PAPERWORK.form("statement")
@@ -66,8 +67,9 @@ def test_the_form_of_appendix_1_knows_this_machine(home: Home, settings: Setting
 def test_a_port_that_is_taken_is_said_to_be(home: Home, settings: Settings) -> None:
     """Whoever listens there."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        assert facts_of._is_taken(listener.getsockname()[1])
-    assert not facts_of._is_taken(9)
+        port = str(listener.getsockname()[1])
+        asked = Item("ports", Text("端口", "ports"), fact="ports", of=(port, "9"))
+        assert facts(home, settings, "guangdong")["ports"](asked) == f"{port}已占用、9未占用"
 
 
 def test_the_statement_says_what_a_vendor_needs(home: Home, settings: Settings) -> None:

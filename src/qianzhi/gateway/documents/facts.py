@@ -14,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 from qianzhi import regulators
 from qianzhi.gateway import assembly
 from qianzhi.gateway.doctor import Health, examine
+from qianzhi.gateway.doctor.ports import is_taken
 from qianzhi.runtime.home import End
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from qianzhi.specs.paperwork import Item
 
 LOOPBACK: Final = "127.0.0.1"
-LOOK_SECONDS: Final = 1.0
 ADDRESSES_MAX: Final = 20
 _DEPLOYMENTS: Final = ("一体式", "分离式")
 """What a form without choices of its own calls them: one machine, and a database apart."""
@@ -44,7 +44,7 @@ def facts(home: Home, settings: Settings, regulator_key: str) -> dict[str, Calla
         "purpose": lambda _: "前置服务、数据库" if _is_one_machine(home, settings) else "前置服务",
         "addresses": lambda _: "\n".join(_addresses()),
         "whitelist": lambda _: "\n".join(settings.gateway.whitelist),
-        "ports": lambda item: "、".join(f"{port}{'已占用' if _is_taken(int(port)) else '未占用'}" for port in item.of),
+        "ports": lambda item: "、".join(f"{port}{'已占用' if is_taken(int(port)) else '未占用'}" for port in item.of),
         "home": lambda _: str(home.path),
         "images": lambda _: "\n".join(f"{each.prefix} → {each.folder}" for each in settings.gateway.images.values()),
         "hardware": lambda _: _hardware(home),
@@ -80,14 +80,6 @@ def _addresses() -> list[str]:
     found = (each for addresses in psutil.net_if_addrs().values() for each in addresses)
     plain = {each.address for each in found if each.family == socket.AF_INET}
     return sorted(plain - {LOOPBACK})[:ADDRESSES_MAX]
-
-
-def _is_taken(port: int) -> bool:
-    try:
-        socket.create_connection((LOOPBACK, port), timeout=LOOK_SECONDS).close()
-    except OSError:
-        return False
-    return True
 
 
 def _hardware(home: Home) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import string
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -84,10 +85,8 @@ class KeyRing:
         """Return the keys that count now; a file that cannot be read leaves those that were known."""
         if clock.monotonic() - self._looked > LOOK_SECONDS:
             self._looked = clock.monotonic()
-            try:
+            with suppress(ConfigurationError):
                 self._keys = read_keys(self._file)
-            except ConfigurationError:
-                return [each.key for each in self._keys if each.is_valid(now)]
         return [each.key for each in self._keys if each.is_valid(now)]
 
 

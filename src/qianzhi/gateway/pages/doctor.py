@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from typing import TYPE_CHECKING, Final
 
 from nicegui import ui
@@ -77,12 +75,7 @@ class _Doctor:
             downloads.offer(self._visit, BUNDLE_NAME, content, BUNDLE_TYPE)
 
     def _packed(self, step: Progress) -> bytes:
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in diagnostics.contents(self._home, load_settings(self._home)):
-                step.at(name)
-                archive.writestr(name, content)
-        return packed.getvalue()
+        return diagnostics.packed(self._home, load_settings(self._home), step.at)
 
 
 def _draw(found: Diagnosis, language: str) -> None:
