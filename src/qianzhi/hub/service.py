@@ -21,7 +21,7 @@ from qianzhi.runtime import clock, ends, memory
 from qianzhi.runtime.certificates import is_renewal_due, shown_fingerprint
 from qianzhi.runtime.home import End, Home
 from qianzhi.runtime.logs import configure_logs
-from qianzhi.runtime.server import serve
+from qianzhi.runtime.server import host_here, serve
 from qianzhi.runtime.sources import load_settings
 from qianzhi.runtime.stopping import StopRequests, follow_supervisor
 from qianzhi.runtime.supervisor import read_states
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 INTAKE_PART: Final = "intake"
 WATCH_PART: Final = "watch"
 WATCH_SECONDS: Final = 60.0
-LOOPBACK: Final = "127.0.0.1"
-ANYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104  (compared, never bound)
 STATEMENT_SECONDS_MAX: Final = 100.0
 SESSION_SECONDS_MAX: Final = 8.0
 """How long a request waits for a session before it is told to come again."""
@@ -144,7 +142,7 @@ def _let_intake_show(wanted: Identity, home: Home, settings: Settings) -> None:
     restarted by people.
     """
     intake = settings.hub.intake
-    shown = shown_fingerprint(LOOPBACK if intake.listen in ANYWHERE else intake.listen, intake.port)
+    shown = shown_fingerprint(host_here(intake.listen), intake.port)
     pid = next((part.pid for part in read_states(home.end(End.HUB).run) if part.name == INTAKE_PART), None)
     if sys.platform != "win32" and shown not in {None, wanted.fingerprint} and pid is not None:
         log.info("watch:certificate:changed", pid=pid)

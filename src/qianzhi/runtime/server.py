@@ -29,6 +29,8 @@ BUFFER_BYTES_MAX = 408 * 1024  # of each connection; a longer head is refused
 STOP_SECONDS_MAX = 25  # less than what a supervisor grants
 WAITING_CONNECTIONS_MAX = 1024  # not accepted yet
 CONNECTIONS_MAX = 1024  # of each worker
+LOOPBACK = "127.0.0.1"
+_ANYWHERE = ("0.0.0.0", "::")  # noqa: S104  (compared, never bound)
 log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger()
 _QUIET: dict[str, Any] = {
     # Its messages go to our logs. Its log of requests is off: where a document prescribes personal query parameters,
@@ -48,6 +50,11 @@ class Listener:
     has_sockets: bool = False  # whether the application speaks over WebSocket too
     certificate: Path | None = None
     key: Path | None = None
+
+
+def host_here(listen: str) -> str:
+    """Return by which host this machine itself reaches what listens at an address."""
+    return LOOPBACK if listen in _ANYWHERE else listen
 
 
 def serve(factory: Factory, listener: Listener) -> None:

@@ -13,7 +13,7 @@ from qianzhi.gateway.evidence.remote import Bounds, Remote
 from qianzhi.gateway.evidence.shelf import Shelf
 from qianzhi.runtime.certificates import own_identity, read_identity
 from qianzhi.runtime.home import End
-from qianzhi.runtime.server import Listener
+from qianzhi.runtime.server import LOOPBACK, Listener, host_here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from qianzhi.runtime.home import Home
     from qianzhi.runtime.settings import Settings
 
-LOOPBACK: Final = "127.0.0.1"
-ANYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104  (compared, never bound)
 _SECTION: Final = "[gateway.evidence]"
 
 
@@ -66,7 +64,7 @@ def base_url(settings: Settings) -> str:
 def local_url(settings: Settings) -> str:
     """Return the address by which this machine reaches the service itself."""
     said = settings.gateway.evidence
-    host = LOOPBACK if said.listen in ANYWHERE else said.listen
+    host = host_here(said.listen)
     return f"https://{f'[{host}]' if ':' in host else host}:{said.port}"
 
 

@@ -25,7 +25,7 @@ from qianzhi.runtime import clock, memory
 from qianzhi.runtime.certificates import is_renewal_due, shown_fingerprint
 from qianzhi.runtime.home import End, Home
 from qianzhi.runtime.logs import configure_logs
-from qianzhi.runtime.server import serve
+from qianzhi.runtime.server import host_here, serve
 from qianzhi.runtime.sources import load_settings
 from qianzhi.runtime.stopping import follow_supervisor
 
@@ -191,7 +191,7 @@ def _let_workers_show(home: Home, settings: Settings) -> None:
     wanted, said = assembly.identity(home, settings, clock.now()), settings.gateway.evidence
     if is_renewal_due(wanted, now=clock.now()):
         log.warning("evidence:certificate:ending", due_at=wanted.expires_at)
-    shown = shown_fingerprint(assembly.LOOPBACK if said.listen in assembly.ANYWHERE else said.listen, said.port)
+    shown = shown_fingerprint(host_here(said.listen), said.port)
     if sys.platform != "win32" and shown not in {None, wanted.fingerprint}:
         log.info("evidence:certificate:changed", pid=os.getppid())
         os.kill(os.getppid(), signal.SIGHUP)
