@@ -10,7 +10,7 @@ from qianzhi.runtime.files import written_durably
 from qianzhi.sealing import cipher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
     from typing import BinaryIO
 
@@ -31,15 +31,11 @@ class Vault:
 
     def write(self, path: Path, name: str, content: bytes) -> None:
         """Write a file as `write_durably` does. Raises OSError when the disk is full, OperatorError without the key."""
-        self.write_blocks(path, name, (content,))
-
-    def write_blocks(self, path: Path, name: str, blocks: Iterable[bytes]) -> None:
-        """Write a file of any size in bounded memory."""
         if self.keys is None:
-            blocks = cipher.plain(blocks)
+            blocks = cipher.plain((content,))
         else:
             secret = self.keys.newest.secret  # before any file is opened: without a key there is none
-            blocks = cipher.encrypt(blocks, secret, secrets.token_bytes(cipher.SALT_BYTES), name)
+            blocks = cipher.encrypt((content,), secret, secrets.token_bytes(cipher.SALT_BYTES), name)
         with written_durably(path) as file:
             for block in blocks:
                 file.write(block)
@@ -55,16 +51,6 @@ class Vault:
             if not cipher.is_encrypted(head):
                 return cipher.without_mark(head) + file.read()
             return b"".join(cipher.decrypt(_rest(file), head, self._key_of(head, name), name))
-
-    def blocks(self, path: Path, name: str) -> Iterator[bytes]:
-        """Yield a file's content in bounded memory; each block is authentic, the last one proves it to be whole."""
-        with path.open("rb") as file:
-            head = file.read(cipher.HEAD_BYTES)
-            if cipher.is_encrypted(head):
-                yield from cipher.decrypt(_rest(file), head, self._key_of(head, name), name)
-            else:
-                yield cipher.without_mark(head)
-                yield from _rest(file)
 
     def is_current(self, path: Path) -> bool:
         """Tell whether a file is as this vault would write it now: under the newest key, or plain without one."""

@@ -118,13 +118,13 @@ def read(content: bytes) -> tuple[Table, ...]:
     _refuse_oversized(content)
     try:
         book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise _no_workbook() from error
     try:
         if len(book.worksheets) > SHEETS_MAX:
             raise _too_much(f"more than {SHEETS_MAX} sheets")
         tables = [_table(str(each.title), each.values) for each in book.worksheets if each.sheet_state == "visible"]
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise _no_workbook() from error
     finally:
         book.close()
@@ -134,7 +134,7 @@ def read(content: bytes) -> tuple[Table, ...]:
 
 
 # Whatever a damaged or hostile file makes of the reader, it is the sender's to correct.
-_UNREADABLE = (
+UNREADABLE = (
     ArithmeticError,
     AttributeError,
     DefusedXmlException,
@@ -159,7 +159,7 @@ def _refuse_oversized(content: bytes) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as parts:
             _refuse_bombs(parts)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise _no_workbook() from error
 
 

@@ -79,9 +79,9 @@ class _Results:
         await self._table.load()
 
     def _draw_upload(self) -> None:
-        names = {name: name for name in self._machines}
+        names = list(self._machines)
         with element("div", "form"):
-            self._machine = ui.select(names, value=next(iter(names)), label=_("官方前置机"))
+            self._machine = ui.select(names, value=names[0], label=_("官方前置机"))
             self._dataset = ui.select(self._titles(), value="", label=_("文件未注明时的数据集"))
             self._told_at = ui.input(_("文件未注明时的导出时间"))
             self._told_at.props["type"] = "datetime-local"
@@ -94,8 +94,7 @@ class _Results:
         return {"": "", **{each.name: each.title for each in self._chosen().regulator.datasets}}
 
     def _chosen(self) -> Destination:
-        drawn = getattr(self, "_machine", None)
-        return self._machines[str(drawn.value) if drawn is not None else next(iter(self._machines))]
+        return self._machines[str(self._machine.value)]
 
     async def _changed(self) -> None:
         self._dataset.set_options(self._titles(), value="")

@@ -62,7 +62,6 @@ class Input:
     field: Field
     control: Control
     hint: Text
-    is_key: bool
     choices: tuple[Choice, ...] = ()
 
     @property
@@ -159,7 +158,7 @@ def form_of(regulator: Regulator, dataset: Dataset) -> Form:
 
 def _input(regulator: Regulator, dataset: Dataset, field: Field) -> Input:
     choices = _choices(regulator, dataset, field)
-    return Input(field, _control(field, choices), _hint(field), field.name in dataset.key, choices)
+    return Input(field, _control(field, choices), _hint(field), choices)
 
 
 def _choices(regulator: Regulator, dataset: Dataset, field: Field) -> tuple[Choice, ...]:

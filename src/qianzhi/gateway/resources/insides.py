@@ -11,21 +11,20 @@ import io
 import posixpath
 import re
 import zipfile
-import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-from xml.etree.ElementTree import Element, ParseError
 
-from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring, iterparse
 from openpyxl.utils.cell import column_index_from_string, coordinate_from_string
 from openpyxl.utils.exceptions import CellCoordinatesException
 from openpyxl.xml.constants import REL_NS
 
+from qianzhi.runtime.workbooks import UNREADABLE
 from qianzhi.sealing.images import IMAGE_BYTES_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from xml.etree.ElementTree import Element
 
 PART_BYTES_MAX: Final = 8 * 2**20  # of a workbook's lists, relationships and drawings
 PICTURES_MAX: Final = 5_000
@@ -35,23 +34,7 @@ _BOOK: Final = "xl/workbook.xml"
 _CELL_IMAGES: Final = "xl/cellimages.xml"
 _RELATIONSHIP: Final = f"{{{REL_NS}}}"
 _CELL_IMAGE: Final = re.compile(r"DISPIMG\(\s*\"([^\"]+)\"")
-_UNREADABLE: Final = (
-    ArithmeticError,
-    AttributeError,
-    CellCoordinatesException,
-    DefusedXmlException,
-    EOFError,
-    LookupError,
-    NotImplementedError,
-    OSError,
-    ParseError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zipfile.LargeZipFile,
-    zlib.error,
-)
+_UNREADABLE: Final = (*UNREADABLE, CellCoordinatesException)
 
 Cell = tuple[int, int]  # row and column, from 0
 
