@@ -118,7 +118,7 @@ def workplace(database: str, tmp_path: Path) -> Workplace:
     """A gateway that is set up as `gateway init` does it, without roles."""
     migrate.upgrade(database, "qianzhi.ledger", "gateway")
     with connect(database, application="test") as session:
-        install._create_staging(session, REGULATOR)
+        install.create_staging(session, REGULATOR)
         lanes.register(session, HUB, REGULATOR, {})
     folders = tmp_path / "spool", tmp_path / "blobs"
     for folder in folders:

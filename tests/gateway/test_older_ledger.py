@@ -98,8 +98,8 @@ class Site:
     def restored(self) -> Iterator[Site]:
         """Have the gateway as it is now, to go on with later: its database and its spool."""
         name = f"test_{uuid4().hex}"
-        spool = self.workplace.spool._folder.with_name(name)
-        shutil.copytree(self.workplace.spool._folder, spool)
+        spool = self.workplace.spool.folder.with_name(name)
+        shutil.copytree(self.workplace.spool.folder, spool)
         names = sql.Identifier(name), sql.Identifier(str(conninfo_to_dict(self.workplace.dsn)["dbname"]))
         with psycopg.connect(self._postgres.dsn(), autocommit=True) as session:
             session.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))

@@ -141,7 +141,7 @@ def test_a_batch_that_cannot_be_read_keeps_images_and_no_archive_waiting(
     answerer.answers = False
     stage(ask, "department")
     submit(workplace, destination)
-    (sealed,) = workplace.spool._folder.iterdir()
+    (sealed,) = workplace.spool.folder.iterdir()
     sealed.unlink()
     with pytest.raises(OperatorError, match="missing from the spool"):
         keeper.tick(QUIET)

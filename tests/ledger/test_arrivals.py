@@ -8,7 +8,7 @@ import pytest
 
 from qianzhi import regulators
 from qianzhi.db import migrate
-from qianzhi.gateway.install import _create_staging as create_staging
+from qianzhi.gateway.install import create_staging
 from qianzhi.ledger import arrivals
 
 if TYPE_CHECKING:

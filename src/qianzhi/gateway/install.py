@@ -46,7 +46,7 @@ def install(home: Home, settings: Settings) -> None:
     with connect(dsn, application="qianzhi install") as connection:
         for name, destination in settings.gateway.destinations.items():
             regulator = regulators.regulator(destination.regulator)
-            _create_staging(connection, regulator)
+            create_staging(connection, regulator)
             views.install(connection, regulator)
             lanes.register(connection, name, regulator, _modes(regulator, destination))
         connection.commit()
@@ -54,19 +54,20 @@ def install(home: Home, settings: Settings) -> None:
         _create_sender(home, dsn, embedded, regulators.regulator(key))
 
 
-def _create_database(home: Home, cluster: Cluster) -> None:
-    with connect(cluster.dsn(), application="qianzhi install", autocommit=True) as connection:
-        roles.ensure_owner(connection, assembly.OWNER, _new_password(home, assembly.OWNER))
-        roles.ensure_database(connection, assembly.DATABASE, assembly.OWNER)
-
-
-def _create_staging(connection: Session, regulator: Regulator) -> None:
+def create_staging(connection: Session, regulator: Regulator) -> None:
+    """Bring a regulator's staging tables up to its edition, each with the trigger that notes what arrives."""
     tables = [_table(regulator, dataset) for dataset in regulator.datasets]
     for change in differ.apply(connection, tables):
         if change.statement is None:
             log.warning("gateway:staging:left", table=change.table, name=change.column, kind=change.kind.value)
     for dataset in regulator.datasets:
         arrivals.install_notice(connection, regulator.key, dataset)
+
+
+def _create_database(home: Home, cluster: Cluster) -> None:
+    with connect(cluster.dsn(), application="qianzhi install", autocommit=True) as connection:
+        roles.ensure_owner(connection, assembly.OWNER, _new_password(home, assembly.OWNER))
+        roles.ensure_database(connection, assembly.DATABASE, assembly.OWNER)
 
 
 def _table(regulator: Regulator, dataset: Dataset) -> differ.Table:

@@ -22,7 +22,7 @@ class Spool:
     """One folder, a file a batch. Bytes of settled batches are kept for `kept_for`, by default not at all."""
 
     def __init__(self, folder: Path, vault: Vault | None = None, *, kept_for: timedelta = _NOT_AT_ALL) -> None:
-        self._folder = folder
+        self.folder = folder
         self._vault = vault or Vault()
         self._kept_for = kept_for
 
@@ -32,12 +32,12 @@ class Spool:
 
         Raises OSError when the disk is full, OperatorError when they are to be encrypted and the key is missing.
         """
-        self._vault.write(self._folder / str(batch_id), _name(batch_id), sealed)
+        self._vault.write(self.folder / str(batch_id), _name(batch_id), sealed)
 
     def read(self, batch_id: UUID, expected: bytes) -> bytes:
         """Return sealed bytes whose digest is the expected one; OperatorError where they are lost or changed."""
         try:
-            sealed = self._vault.read(self._folder / str(batch_id), _name(batch_id))
+            sealed = self._vault.read(self.folder / str(batch_id), _name(batch_id))
         except FileNotFoundError as error:
             raise self._damaged(batch_id, "is missing from the spool") from error
         if digest(sealed) != expected:
@@ -47,7 +47,7 @@ class Spool:
     def remove(self, batch_id: UUID) -> None:
         """Forget a settled batch's bytes, unless they are kept for a time: then a sweep does. Safe to repeat."""
         if not self._kept_for:
-            (self._folder / str(batch_id)).unlink(missing_ok=True)
+            (self.folder / str(batch_id)).unlink(missing_ok=True)
 
     def sweep(self, promised: Collection[UUID], *, before: datetime) -> int:
         """
@@ -59,7 +59,7 @@ class Spool:
         keep, youngest = {str(batch_id) for batch_id in promised}, (before - self._kept_for).timestamp()
         orphans = [
             path
-            for path in self._folder.iterdir()
+            for path in self.folder.iterdir()
             if path.is_file() and path.name not in keep and path.stat().st_mtime < youngest
         ]
         for path in orphans:
@@ -69,7 +69,7 @@ class Spool:
     def rewrite(self) -> int:
         """Write anew what is not as the vault writes now; return how many. What is settled meanwhile stays away."""
         rewritten = 0
-        for path in list(self._folder.iterdir()):
+        for path in list(self.folder.iterdir()):
             batch_id = _batch_of(path)
             if batch_id is not None and self._rewrite(path, batch_id):
                 rewritten += 1

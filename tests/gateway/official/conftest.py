@@ -46,7 +46,7 @@ def molds(postgres: Cluster) -> Iterator[dict[str, str]]:
         make_tables(postgres.dsn(made["official"]), REGULATOR, made["role"])
         migrate.upgrade(postgres.dsn(made["gateway"]), "qianzhi.ledger", "gateway")
         with connect(postgres.dsn(made["gateway"]), application="test") as gateway:
-            install._create_staging(gateway, REGULATOR)
+            install.create_staging(gateway, REGULATOR)
             lanes.register(gateway, HUB, REGULATOR, {})
             lanes.register(gateway, OFFICIAL, REGULATOR, {})
         yield made

@@ -68,7 +68,7 @@ def test_what_went_is_delivered_and_not_accepted(
     (day,) = tally.days(ask, OFFICIAL, since=clock.now().replace(hour=0, minute=0))
     assert (day["submitted"], day["accepted"], day["rejected"], day["delivered"]) == (2, 0, 0, 2)
     assert ask.execute("SELECT state::text, accepted_count FROM qianzhi.batches").fetchall() == [("delivered", 0)]
-    assert list(workplace.spool._folder.iterdir()) == []
+    assert list(workplace.spool.folder.iterdir()) == []
 
 
 def test_rows_with_an_error_stay_and_can_be_corrected(

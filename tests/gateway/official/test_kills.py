@@ -53,7 +53,7 @@ class Site:
 @pytest.fixture
 def site(small: Workplace, official: Official) -> Site:
     """The gateway under test, as another process gets it."""
-    return Site(small.dsn, small.spool._folder, small.blobs.folder, official.machine())
+    return Site(small.dsn, small.spool.folder, small.blobs.folder, official.machine())
 
 
 def run_and_die(site: Site, module: str, name: str, when: str) -> None:
@@ -120,7 +120,7 @@ def test_killing_a_cycle_loses_and_doubles_nothing(
         assert dispatcher.advance(CycleKind.MANUAL, clock.now()).postponed == frozenset()
     assert_once(official, ask)
     assert told(ask, front).delivered == len(OFFICES)
-    assert list(small.spool._folder.iterdir()) == []
+    assert list(small.spool.folder.iterdir()) == []
 
 
 def test_a_machine_that_goes_away_in_mid_batch_gets_each_row_once(

@@ -81,7 +81,7 @@ class Site:
         """Have the gateway as it is now, to go on with later: its database and its spool."""
         name = psycopg.conninfo.conninfo_to_dict(self.workplace.dsn)["dbname"]
         spool = self._folder / "restored"
-        shutil.copytree(self.workplace.spool._folder, spool)
+        shutil.copytree(self.workplace.spool.folder, spool)
         with copied(self._postgres, str(name)) as dsn:
             again = replace(self.workplace, dsn=dsn, spool=Spool(spool))
             yield Site(self._postgres, self.official, again, spool)
@@ -153,7 +153,7 @@ def test_what_is_there_is_recorded_and_what_is_not_goes(site: Site) -> None:
             seen = told(session, again.front)
             (entry,) = audit.latest(session, "gateway:rows:reconciled")
         assert (seen.delivered, seen.is_accounted_for, entry.actor) == (11, True, "operator")
-        assert list(again.workplace.spool._folder.iterdir()) == []
+        assert list(again.workplace.spool.folder.iterdir()) == []
 
 
 def test_rows_that_are_inserted_again_later_are_recognised_too(site: Site) -> None:

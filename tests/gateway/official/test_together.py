@@ -42,7 +42,7 @@ def key(tmp_path: Path) -> Path:
 def locked(small: Workplace, key: Path) -> Workplace:
     """The gateway, encrypting, in batches of three rows."""
     vault = Vault(KeyFile(key))
-    return replace(small, spool=Spool(small.spool._folder, vault), blobs=Blobs(small.blobs.folder, vault))
+    return replace(small, spool=Spool(small.spool.folder, vault), blobs=Blobs(small.blobs.folder, vault))
 
 
 def carried(workplace: Workplace, destination: Destination) -> int:

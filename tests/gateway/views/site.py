@@ -139,7 +139,7 @@ def built(gateway_dsn: str, hub_dsn: str, folder: Path) -> Iterator[Site]:
     for name in ("spool", "blobs", "hub", "images"):
         (folder / name).mkdir()
     with connect(gateway_dsn, application="test") as session:
-        install._create_staging(session, REGULATOR)
+        install.create_staging(session, REGULATOR)
         views.install(session, REGULATOR)
         lanes.register(session, HUB, REGULATOR, {})
         tables = [dataset.name for dataset in REGULATOR.datasets]
