@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg
 import pytest
 from tests.cli.conftest import ask, call
 
 from qianzhi.errors import SenderError
+from qianzhi.runtime.home import Home
+from qianzhi.runtime.sources import load_settings
 
 
 def test_the_first_administrator_is_made_by_command(home: Path) -> None:
@@ -38,6 +41,16 @@ def test_an_unknown_role_is_a_mistake_in_the_command(home: Path) -> None:
     refused = call(home, "gateway", "account", "add", "li.si", "--role", "king")
     assert refused.exit_code == 2
     assert "viewer, operator, administrator" in refused.output
+
+
+def test_the_audit_says_who_typed_the_command(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not that it was a command: the account of the operating system."""
+    monkeypatch.setattr("getpass.getuser", lambda: "zhao.liu")
+    assert call(home, "gateway", "account", "add", "sun.qi").exit_code == 0
+    dsn = load_settings(Home(home)).gateway.database.dsn
+    with psycopg.connect(str(dsn)) as session:
+        found = session.execute("SELECT actor, event FROM qianzhi.audit WHERE subject = 'sun.qi'").fetchall()
+    assert found == [("zhao.liu", "console:account:added")]
 
 
 def test_a_password_may_be_typed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qianzhi.cli.terminal import HomeOption, JsonOption, opened, print_json, print_table, require_known
+from qianzhi.cli.terminal import HomeOption, JsonOption, actor, opened, print_json, print_table, require_known
 from qianzhi.runtime.home import End
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Accounts of the console, besides the database's own.", no_args_is_help=True)
 
-ACTOR = "command"
 PASSWORD_BYTES = 18
 NameArgument = Annotated[str, typer.Argument(help="The name that is typed to sign in.")]
 RoleOption = Annotated[str, typer.Option(help="viewer (no patients), operator, or administrator.")]
@@ -38,7 +37,7 @@ def add(name: NameArgument, role: RoleOption = "operator", home: HomeOption = No
     with _session(place, settings) as session:
         password = _password(asked=ask)
         taken = {*assembly.roles(settings), assembly.OWNER}
-        accounts.add(session, name, Role(role), password, actor=ACTOR, taken=taken)
+        accounts.add(session, name, Role(role), password, actor=actor(), taken=taken)
     typer.echo(f"The account {name} ({role}) may sign in{_told(password, asked=ask)}")
 
 
@@ -77,7 +76,7 @@ def role(name: NameArgument, role: RoleOption, home: HomeOption = None) -> None:
 
     require_known("--role", role, [each.value for each in Role])
     with _session(*opened(home, End.GATEWAY)) as session:
-        accounts.set_role(session, name, Role(role), actor=ACTOR)
+        accounts.set_role(session, name, Role(role), actor=actor())
     typer.echo(f"The account {name} is {role} from its next sign-in on.")
 
 
@@ -88,7 +87,7 @@ def password(name: NameArgument, home: HomeOption = None, *, ask: AskOption = Fa
 
     with _session(*opened(home, End.GATEWAY)) as session:
         wanted = _password(asked=ask)
-        accounts.set_password(session, name, wanted, actor=ACTOR)
+        accounts.set_password(session, name, wanted, actor=actor())
     typer.echo(f"The account {name} has another password{'.' if ask else f': {wanted}'}")
 
 
@@ -96,7 +95,7 @@ def _set_enabled(name: str, home: Path | None, *, enabled: bool) -> None:
     from qianzhi.console import accounts
 
     with _session(*opened(home, End.GATEWAY)) as session:
-        accounts.set_enabled(session, name, enabled=enabled, actor=ACTOR)
+        accounts.set_enabled(session, name, enabled=enabled, actor=actor())
     typer.echo(f"The account {name} may {'' if enabled else 'no longer '}sign in.")
 
 

@@ -15,6 +15,7 @@ from qianzhi.cli.terminal import (
     JsonOption,
     Language,
     LanguageOption,
+    actor,
     complain,
     content_of,
     opened,
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from qianzhi.gateway.resources.registry import Registry
 
 app = typer.Typer(help="Keep institution, staff and other data that no hospital system holds.", no_args_is_help=True)
-
-ACTOR = "command"
 
 WorkbookArgument = Annotated[Path, typer.Argument(help="The workbook (.xlsx).", exists=True, dir_okay=False)]
 PicturesOption = Annotated[
@@ -94,7 +93,7 @@ def import_(
     plan = _plan(kept, workbook, pictures)
     _print_plan(plan, language, as_json=as_json)
     try:
-        kept.save(plan, actor=ACTOR)
+        kept.save(plan, actor=actor())
     except SenderError as error:
         complain(error)
         raise typer.Exit(FAILED) from error
