@@ -10,7 +10,7 @@ from psycopg.rows import dict_row
 from qianzhi.db.queries import load
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Mapping
 
     import psycopg
 
@@ -61,21 +61,8 @@ class Tally:
 
 def tally(connection: psycopg.Connection, destination: str, staged: dict[str, int]) -> dict[str, Tally]:
     """Return the tally of each dataset of a destination; `staged` counts its rows, archived ones too."""
-    lanes = per_dataset(connection, destination)
-    return {
-        dataset: Tally(
-            staged=count,
-            submitted=lanes[dataset]["submitted"],
-            accepted=lanes[dataset]["accepted"],
-            rejected=lanes[dataset]["rejected"] + lanes[dataset]["ended_here"],
-            held=lanes[dataset]["held"],
-            ended_here=lanes[dataset]["ended_here"],
-            open=lanes[dataset]["waiting"] + lanes[dataset]["on_the_way"],
-            delivered=lanes[dataset][DELIVERED],
-        )
-        for dataset, count in staged.items()
-        if dataset in lanes
-    }
+    known = per_dataset(connection, destination)
+    return {dataset: _tally(count, known[dataset]) for dataset, count in staged.items() if dataset in known}
 
 
 def per_dataset(connection: psycopg.Connection, destination: str) -> dict[str, dict[str, Any]]:
@@ -86,22 +73,6 @@ def per_dataset(connection: psycopg.Connection, destination: str) -> dict[str, d
     """
     cursor = connection.cursor(row_factory=dict_row)
     return {row["dataset"]: row for row in cursor.execute(_SQL.per_lane, {"destination": destination})}
-
-
-def days(connection: psycopg.Connection, destination: str, *, since: datetime) -> list[dict[str, Any]]:
-    """Return the upload log: day, dataset, submitted, accepted, rejected and delivered rows."""
-    rows = connection.execute(_SQL.per_day, {"destination": destination, "since": since})
-    return [
-        {
-            "day": day,
-            "dataset": dataset,
-            "submitted": submitted,
-            "accepted": accepted,
-            "rejected": rejected,
-            DELIVERED: delivered,
-        }
-        for day, dataset, submitted, accepted, rejected, delivered in rows
-    ]
 
 
 def troubles(connection: psycopg.Connection, destination: str) -> list[dict[str, Any]]:
@@ -118,3 +89,16 @@ def last_cycle(connection: psycopg.Connection, destination: str) -> dict[str, An
 def running_cycle(connection: psycopg.Connection, destination: str) -> dict[str, Any] | None:
     """Return the newest cycle of a destination that has not come to its end, or None."""
     return connection.cursor(row_factory=dict_row).execute(_SQL.running_cycle, {"destination": destination}).fetchone()
+
+
+def _tally(staged: int, counts: Mapping[str, Any]) -> Tally:
+    return Tally(
+        staged=staged,
+        submitted=counts["submitted"],
+        accepted=counts["accepted"],
+        rejected=counts["rejected"] + counts["ended_here"],
+        held=counts["held"],
+        ended_here=counts["ended_here"],
+        open=counts["waiting"] + counts["on_the_way"],
+        delivered=counts[DELIVERED],
+    )

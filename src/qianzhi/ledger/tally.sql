@@ -18,20 +18,6 @@ LEFT JOIN qianzhi.batches USING (lane_id)
 WHERE destinations.name = %(destination)s
 GROUP BY lanes.lane_id, lanes.dataset
 
--- name: per_day
--- The upload log: what each dataset submitted on each day, and what is known of it by now.
-SELECT (coalesce(batches.delivered_at, batches.settled_at) AT TIME ZONE 'Asia/Shanghai')::date AS submitted_on,
-    lanes.dataset,
-    sum(batches.row_count)::bigint, sum(batches.accepted_count)::bigint, sum(batches.rejected_count)::bigint,
-    sum(batches.row_count - batches.accepted_count - batches.rejected_count)::bigint
-FROM qianzhi.batches
-JOIN qianzhi.lanes USING (lane_id)
-JOIN qianzhi.destinations USING (destination_id)
-WHERE destinations.name = %(destination)s AND batches.state IN ('settled', 'delivered')
-  AND coalesce(batches.delivered_at, batches.settled_at) >= %(since)s
-GROUP BY 1, 2
-ORDER BY 1, 2
-
 -- name: troubles
 -- Batches that wait for another attempt, with what went wrong last; those of lanes that are off wait for nothing.
 SELECT lanes.dataset, batches.batch_id, batches.row_count, last.outcome, last.attempted_at, last.next_attempt_at
