@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from qianzhi.errors import OperatorError
 from qianzhi.gateway import parquet
-from qianzhi.gateway.parquet import Label, Tally
+from qianzhi.gateway.parquet import Checksum, Label
 from qianzhi.runtime import keyfile
 from qianzhi.runtime.keyfile import KeyFile
 
@@ -61,9 +61,9 @@ def test_every_change_of_a_value_changes_the_digest() -> None:
     ]
     seen = set()
     for frame in changes:
-        tally = Tally()
-        tally.add(frame)
-        seen.add(tally.contents())
+        checksum = Checksum()
+        checksum.add(frame)
+        seen.add(checksum.contents())
     assert len(seen) == len(changes)
 
 

@@ -80,7 +80,7 @@ def list_documents(
 
 
 @app.command()
-def add(  # every one is an option
+def add(
     key: KeyArgument,
     files: Annotated[
         list[Path], typer.Argument(help="The file; several scans become one PDF.", exists=True, dir_okay=False)

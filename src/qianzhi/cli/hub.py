@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime  # typer reads annotations at run time
-from pathlib import Path  # likewise
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -187,7 +187,7 @@ def log(
 
 
 @institutions.command()
-def add(  # every one is an option
+def add(
     code: CodeArgument,
     name: Annotated[str, typer.Argument(help="The institution's name.")],
     home: HomeOption = None,
@@ -238,7 +238,7 @@ def show(
 
 
 @institutions.command()
-def rotate(  # every one is an option
+def rotate(
     code: CodeArgument,
     home: HomeOption = None,
     regulator: RegulatorOption = None,

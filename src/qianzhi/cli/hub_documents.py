@@ -89,7 +89,7 @@ def save(number: IdArgument, output: OutputOption, home: HomeOption = None) -> N
     typer.echo(f"{version.document} of {version.institution} stands in {output}.")
 
 
-def publish(  # every one is an option
+def publish(
     file: Annotated[Path, typer.Argument(help="The file.", exists=True, dir_okay=False)],
     title: Annotated[str, typer.Option("--title", help="What institutions read in their list.")],
     audience: Annotated[

@@ -222,7 +222,7 @@ class Archivist:
         if not spelt.keys() >= set(names):
             return False
         chosen = {name: spelt[name] for name in names}
-        staged = parquet.Tally()
+        staged = parquet.Checksum()
         for frame in parquet.frames_of(path, None, columns=[parquet.ROW_ID]):
             ids = batches.ranges_of(frame[parquet.ROW_ID])
             for rows in archives.rows(session, due.table, ids, chosen, _schema(chosen)):

@@ -65,7 +65,7 @@ class Contents:
     digest: bytes
 
 
-class Tally:
+class Checksum:
     """Adds frames up to Contents. Frames hold row_id (Int64) and String columns; where they are cut does not matter."""
 
     def __init__(self) -> None:
@@ -101,12 +101,12 @@ def write(
     The personal columns are encrypted where there are keys. Raises OSError when the disk is full, OperatorError
     without the key; then there is no file.
     """
-    tally = Tally()
+    checksum = Checksum()
     key_id = None if keys is None else keys.newest.key_id.hex()
     with written_durably(path) as file:
         writer = None
         for group in _groups(frames):
-            tally.add(group)
+            checksum.add(group)
             table = group.to_arrow(compat_level=pl.CompatLevel.oldest())
             if writer is None:
                 encrypted = [name for name in table.column_names if name in personal]
@@ -115,10 +115,10 @@ def write(
                 writer = pq.ParquetWriter(file, table.schema, compression="zstd", encryption_properties=properties)
             writer.write_table(table, row_group_size=GROUP_ROWS_MAX)
         if writer is not None:
-            said = {**asdict(label), "row_count": tally.contents().row_count, "key_id": key_id}
+            said = {**asdict(label), "row_count": checksum.contents().row_count, "key_id": key_id}
             writer.add_key_value_metadata({_LABEL: orjson.dumps(said)})
             writer.close()
-    return tally.contents()
+    return checksum.contents()
 
 
 def label_of(path: Path) -> tuple[Label, bytes | None]:
@@ -149,10 +149,10 @@ def frames_of(path: Path, keys: KeyFile | None, *, columns: list[str] | None = N
 
 def contents_of(path: Path, keys: KeyFile | None) -> Contents:
     """Return what a file holds, from reading all of it."""
-    tally = Tally()
+    checksum = Checksum()
     for frame in frames_of(path, keys):
-        tally.add(frame)
-    return tally.contents()
+        checksum.add(frame)
+    return checksum.contents()
 
 
 def digest_of(path: Path) -> bytes:

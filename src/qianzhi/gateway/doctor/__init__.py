@@ -226,4 +226,4 @@ def _rows_there(home: Home, settings: Settings, name: str) -> Iterator[Diagnosis
 
 def _documents(home: Home, settings: Settings, name: str) -> Diagnosis:
     found = summary(dossier(home, settings, name).lines(clock.local_now().date()))
-    return Diagnosis(f"documents for {name}", Health(found.health), found.what, found.remedy)
+    return Diagnosis(f"documents for {name}", found.health, found.what, found.remedy)

@@ -8,6 +8,7 @@ from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from qianzhi.gateway.diagnosis import Health
 from qianzhi.specs.model import Text
 
 if TYPE_CHECKING:
@@ -94,9 +95,9 @@ def urgent(lines: Sequence[Line]) -> list[Line]:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The whole list in one sentence; `health` is well, note or ill, as the doctor has it."""
+    """The whole list in one sentence."""
 
-    health: str
+    health: Health
     what: Text
     remedy: Text
 
@@ -120,9 +121,11 @@ def summary(lines: Sequence[Line]) -> Summary:
     ]
     chinese, english = (tuple(each[at] for each in said if each[0]) for at in (1, 2))
     if not chinese:
-        return Summary("well", Text("所需文档齐全。", "Every document that is asked for is in order."), Text("", ""))
+        return Summary(
+            Health.WELL, Text("所需文档齐全。", "Every document that is asked for is in order."), Text("", "")
+        )
     return Summary(
-        "ill" if returned or expired else "note",
+        Health.ILL if returned or expired else Health.NOTE,
         Text(f"文档：{'，'.join(map(str, chinese))}。", f"Of the documents {', '.join(map(str, english))}."),
         Text(
             "运行 `qianzhi gateway documents list` 查看并上传。",
