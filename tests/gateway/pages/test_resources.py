@@ -162,6 +162,33 @@ def test_a_workbook_is_downloaded_previewed_and_saved(guest: Visitor, kept: Regi
     assert "W02" in [record.values["KSBM"] for record in kept.records("department")]
 
 
+def test_a_workbook_that_comes_during_a_preview_is_looked_at_itself(
+    guest: Visitor, kept: Registry, tmp_path: Path
+) -> None:
+    """What was found in the one before is not shown for it, and nothing of the one before can be saved."""
+    page, file = guest.page, tmp_path / "departments.xlsx"
+    guest.go("/resources?dataset=department")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="模板").click()
+    empty = Path(download.value.path()).read_bytes()
+    page.get_by_role("button", name="导入").click()
+    file.write_bytes(books.put(empty, DEPARTMENT, {"KSBM": "W03", "KSMC": "先来科", "BZKSDM": "03 内科"}))
+    with psycopg.connect(kept._dsn) as session:
+        session.execute("LOCK TABLE guangdong.department IN ACCESS EXCLUSIVE MODE")  # a preview that takes long
+        looked(page, file)
+        page.get_by_text("正在预览").wait_for()
+        file.write_bytes(books.put(empty, DEPARTMENT, {"KSBM": "W04", "KSMC": "后来科", "BZKSDM": "03 内科"}))
+        handed(page, file)
+    page.get_by_text("正在预览").wait_for(state="hidden")
+    assert page.locator(".q-dialog .counts").count() == 0
+    assert page.get_by_role("button", name="保存").last.is_disabled()
+    page.get_by_role("button", name="预览").click()
+    page.get_by_text("新增 1，修改 0，撤销 0，未变 0").wait_for()
+    page.get_by_role("button", name="保存").last.click()
+    page.locator("td", has_text="后来科").wait_for()
+    assert "W03" not in [record.values["KSBM"] for record in kept.records("department")]
+
+
 def test_the_page_speaks_english_and_fits(guest: Visitor) -> None:
     """Titles, states, buttons and hints; names of fields stay as the regulator has them."""
     guest.speak("en")
@@ -223,10 +250,16 @@ def save(page: Page) -> None:
     page.locator(".q-dialog").get_by_role("button", name="保存").click()
 
 
+def handed(page: Page, file: Path) -> None:
+    """Hand a workbook over; what was found in another vanishes."""
+    with page.expect_response(lambda answer: answer.request.method == "POST"):
+        page.locator(".q-dialog input[type=file]").first.set_input_files(file)
+    page.locator(".q-dialog .counts").wait_for(state="detached")
+
+
 def looked(page: Page, file: Path) -> None:
     """Hand a workbook over and ask for its preview."""
-    page.locator(".q-dialog input[type=file]").first.set_input_files(file)
-    page.locator(".q-uploader__file--uploaded, .q-uploader__file").first.wait_for()
+    handed(page, file)
     page.get_by_role("button", name="预览").click()
 
 

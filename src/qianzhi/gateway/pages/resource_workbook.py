@@ -59,8 +59,9 @@ class WorkbookDialog:
                 )
             self._found = element("div")
             with element("div", "actions"):
-                look = ui.button(_("预览"), on_click=self._visit.handler(self._look))
-                look.props("outline no-caps")
+                self._preview = ui.button(_("预览"), on_click=self._visit.handler(self._look))
+                self._preview.props("outline no-caps")
+                self._preview.disable()
                 self._button = ui.button(_("保存"), on_click=self._visit.handler(self._save))
                 self._button.props("unelevated no-caps")
                 self._button.disable()
@@ -70,6 +71,7 @@ class WorkbookDialog:
     def _take(self, _name: str, content: bytes) -> None:
         self._workbook = content
         self._forget()
+        self._preview.enable()
 
     def _take_picture(self, name: str, content: bytes) -> None:
         if sum(map(len, self._files.values())) + len(content) > PICTURES_BYTES_MAX:
@@ -86,20 +88,20 @@ class WorkbookDialog:
         self._found.clear()
 
     async def _look(self) -> None:
-        workbook = self._workbook
+        workbook, pictures = self._workbook, dict(self._files)
         if workbook is None:
-            raise SenderError("No workbook was chosen.", remedy="Choose the filled template first.")
+            return
 
         def make(told: Progress) -> Plan:
             told.at(_("正在读取图片"))
-            files = attached(self._files.items())
+            files = attached(pictures.items())
             told.at(_("正在读取和校验工作簿"))
             return self._kept.plan(workbook, files)
 
         self._forget()
         plan = await run(self._visit, _("正在预览"), make)
-        if plan is None:
-            return
+        if plan is None or self._workbook is not workbook or self._files != pictures:
+            return  # stopped, or of files that others have taken the place of meanwhile
         self._plan = plan
         with self._found:
             self._draw_counts(plan)
