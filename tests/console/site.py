@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 HOSTILE = "<script>window.hurt=1</script><img src=x onerror='window.hurt=1'>{{7*7}}`${7*7}`"
 ROWS = 1234
+SLOW, SLOW_SECONDS = "row 123", 2.0  # what is asked for by this name takes its time
 PASSWORD = "Database-1-password"  # noqa: S105 - of a role that exists for the tests
 
 
@@ -37,6 +38,8 @@ async def home(visit: Visit) -> None:
     """Show rows with markup in their names."""
 
     def fetch(_: Session, query: Query) -> Slice:
+        if query.filters.get("name") == SLOW:
+            clock.sleep(SLOW_SECONDS)
         numbers = [n for n in range(1, ROWS + 1) if query.filters.get("name", "") in f"row {n}"]
         if query.filters.get("kind") == "none":
             numbers = []

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import FilePayload
 from tests.browser import Visitor, visitor
 from tests.console.conftest import PASSWORD, Console
-from tests.console.site import HOSTILE
+from tests.console.site import HOSTILE, SLOW, SLOW_SECONDS
 
 from qianzhi.bench.line import Line
 
@@ -58,6 +58,7 @@ def test_a_table_turns_sorts_and_narrows_where_the_data_is(guest: Visitor) -> No
     guest.page.click(".q-table__bottom button:has-text('chevron_right')")
     guest.page.wait_for_selector("td:has-text('row 51')")
     guest.page.click("th:has-text('number')")
+    guest.page.wait_for_selector("td:has-text('row 51')", state="detached")
     guest.page.click("th:has-text('number')")
     guest.page.wait_for_selector("td:has-text('row 1234')")
     guest.page.fill(".tools input >> nth=0", "row 77")
@@ -67,6 +68,18 @@ def test_a_table_turns_sorts_and_narrows_where_the_data_is(guest: Visitor) -> No
     guest.page.click(".tools .q-select")
     guest.page.click(".q-menu >> text=none")
     guest.page.wait_for_selector("text=没有记录。")
+
+
+def test_a_slow_answer_takes_the_place_of_no_later_one(guest: Visitor) -> None:
+    """Who types on sees what was typed last, whichever answer comes last."""
+    guest.sign_in("operator", PASSWORD)
+    guest.page.wait_for_selector("td")
+    guest.page.fill(".tools input >> nth=0", SLOW)
+    guest.page.wait_for_timeout(700)  # until it is asked for
+    guest.page.fill(".tools input >> nth=0", "row 1234")
+    guest.page.wait_for_function("document.querySelectorAll('tbody tr').length == 1")
+    guest.page.wait_for_timeout(SLOW_SECONDS * 1000)
+    assert guest.page.locator("tbody tr").count() == 1
 
 
 def test_long_work_shows_how_far_it_is_and_can_be_stopped(guest: Visitor) -> None:

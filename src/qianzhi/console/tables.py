@@ -157,6 +157,8 @@ class Table:
         """Ask for the page of rows that is wanted now, and show it."""
         query = self.query
         found = await self._visit.ask(self._fetched, query)
+        if query is not self.query:
+            return  # something else was asked for meanwhile; whoever did shows it
         self._rows = found.rows
         self._table.rows = [
             _shown(self._visit, list(self._columns.values()), at, row) for at, row in enumerate(found.rows)
