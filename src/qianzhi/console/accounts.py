@@ -116,6 +116,6 @@ def _change(
         if session.execute(statement, {"name": name, **values}).fetchone() is None:
             raise SenderError(f"There is no account {name}.", remedy="Look at the list of accounts.")
         ended = end_sessions(session, name, but=but)
-        audit.note(
-            session, actor=actor, event=f"console:account:{event}", subject=name, detail={"sessions_ended": ended}
-        )
+        told = {key: str(value) for key, value in values.items() if key == "role"}
+        detail = {**told, "sessions_ended": ended}
+        audit.note(session, actor=actor, event=f"console:account:{event}", subject=name, detail=detail)

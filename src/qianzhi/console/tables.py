@@ -123,7 +123,8 @@ class Table:
     """
     A table that asks `fetch` (with a session, in a thread) for each page of its rows.
 
-    `opened` is called with the fetched row that somebody clicks. On a page that shows patients each look is audited.
+    `opened` is called with the fetched row that somebody clicks. On a page that shows patients each look is audited,
+    with the filters and what the table is `about` besides.
     Parameters of the page's address that are named like a filter set it.
     """
 
@@ -140,8 +141,10 @@ class Table:
         hint: str = "",
         opened: Callable[[Mapping[str, object]], object] | None = None,
         tools: Callable[[], object] | None = None,
+        about: Mapping[str, str] | None = None,
     ) -> None:
         self._visit = visit
+        self._about = about or {}
         self._columns = {column.name: column for column in columns}
         self._fetch = fetch
         self._filters = {each.name: each for each in filters}
@@ -185,7 +188,8 @@ class Table:
         return found
 
     def _audited(self, filters: Mapping[str, str]) -> dict[str, str]:
-        return {name: SET if self._filters[name].is_personal else value for name, value in filters.items()}
+        chosen = {name: SET if self._filters[name].is_personal else value for name, value in filters.items()}
+        return {**self._about, **chosen}
 
     def _draw(self, tools: Callable[[], object] | None) -> None:
         with element("section", "sheet"):

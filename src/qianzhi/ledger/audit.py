@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from psycopg.types.json import Jsonb
 from qianzhi.db.queries import load
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     import psycopg
@@ -20,6 +21,7 @@ _SQL = load("qianzhi.ledger", "audit.sql")
 
 ENTRIES_MAX = 1000  # read at once
 SUBJECT_CHARACTERS_MAX = 200
+COUNTED_MAX = 10_000  # entries that a choice is said to have at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,16 @@ class Entry:
     event: str
     subject: str
     detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which entries are wanted; None and "" leave open."""
+
+    events: Sequence[str] | None = None  # patterns of LIKE, any of them
+    actor: str = ""  # a part of the name, in capitals or not
+    since: datetime | None = None
+    until: datetime | None = None  # and not this instant itself
 
 
 def note(
@@ -59,3 +71,19 @@ def newest_id(connection: psycopg.Connection) -> int:
     """Return the number of the newest entry: what was read of the audit is still all as long as it stays."""
     row = connection.execute(_SQL.newest_id).fetchone()
     return int(row[0]) if row else 0
+
+
+def chosen(
+    connection: psycopg.Connection, choice: Choice, *, offset: int = 0, limit: int = ENTRIES_MAX
+) -> tuple[list[Entry], int]:
+    """Return some of the entries chosen, newest first, and how many there are, counted up to COUNTED_MAX."""
+    said = {
+        "events": None if choice.events is None else list(choice.events),
+        "actor": "%" + re.sub(r"([\\%_])", r"\\\1", choice.actor) + "%",
+        "since": choice.since,
+        "until": choice.until,
+    }
+    (count,) = connection.execute(_SQL.chosen_count, {**said, "most": COUNTED_MAX}).fetchone() or (0,)
+    cursor = connection.cursor(row_factory=class_row(Entry))
+    cut = {"offset": max(0, offset), "limit": max(0, min(limit, ENTRIES_MAX))}
+    return cursor.execute(_SQL.chosen, {**said, **cut}).fetchall(), count

@@ -12,6 +12,7 @@ from tests.gateway.pages.conftest import PASSWORD, Gateway
 from tests.gateway.views.site import CORRECTED
 
 from qianzhi.gateway import reminder
+from qianzhi.gateway.pages import audit
 from qianzhi.runtime import clock
 
 pytestmark = pytest.mark.browser
@@ -25,6 +26,7 @@ PAGES = {
     "/batches": ("批次", "Batches"),
     "/log": ("服务日志", "Service log"),
     "/accounts": ("账号管理", "Accounts"),
+    "/audit": ("审计", "Audit"),
     "/password": ("修改密码", "Change password"),
 }
 HOSTILE = '=HYPERLINK("x")<script>window.hurt=1</script>'
@@ -217,6 +219,38 @@ def test_each_look_at_patients_names_who_looked(operator: Visitor, gateway: Gate
     looked = gateway.ask(ACTORS)
     assert {("database:us_pos", "console:page:viewed", page) for page in ("/held", "/record")} <= set(looked)
     assert not [each for each in looked if each[2] == "/"]
+
+
+def test_an_administrator_sees_who_looked_at_what(guest: Visitor, gateway: Gateway) -> None:
+    """Each look with its account, page, filters and count, narrowed by kind, account and day; of a value nothing."""
+    guest.sign_in("operator", PASSWORD, "/failed?dataset=contacts&text=HYPERLINK")
+    guest.go("/resources?dataset=staff")
+    guest.sign_in("administrator", PASSWORD, "/audit?kind=looks&actor=operator")
+    guest.page.wait_for_selector("td .tag")
+    newest, before = [guest.page.locator("tbody tr").nth(at).inner_text() for at in (0, 1)]
+    assert all(word in newest for word in ("operator", "查看", "机构与人员", "dataset=staff"))
+    assert all(word in before for word in ("失败记录", "dataset=contacts", "text=(set)"))
+    assert "HYPERLINK" not in guest.text()
+    assert set(guest.page.locator("td.code").all_inner_texts()) == {"operator"}
+    guest.go("/audit?kind=sessions")
+    assert set(guest.page.locator("td .tag").all_inner_texts()) <= {"登录", "登录被拒", "退出登录"}
+    reminder.check(
+        gateway.site.workplace, gateway.site.destination, [clock.local_now().time()], local_now=clock.local_now()
+    )
+    guest.go("/audit?kind=checks")
+    guest.page.wait_for_selector("td .tag")
+    assert "rows=" in guest.text()
+    assert "{" not in guest.page.inner_text("tbody")
+    guest.go("/audit?until_on=2020-01-01")
+    guest.page.wait_for_selector(".empty")
+
+
+def test_every_entry_of_the_audit_has_its_word(gateway: Gateway) -> None:
+    """No event that the played gateway wrote is shown by the name that programs have for it, and each has a kind."""
+    written = {event for (event,) in gateway.ask("SELECT DISTINCT event FROM qianzhi.audit")}
+    assert written - set(audit.EVENTS) == set()
+    patterns = [each.rstrip("%") for _word, every in audit.KINDS.values() for each in every]
+    assert [event for event in audit.EVENTS if not event.startswith(tuple(patterns))] == []
 
 
 def test_a_viewer_sees_figures_and_no_patient(guest: Visitor) -> None:

@@ -14,7 +14,7 @@ from qianzhi.gateway.pages import pages
 
 EVERYBODY = {"/", "/uploads", "/batches", "/documents", "/files", "/evidence", "/log"}
 WITH_PATIENTS = {"/failed", "/held", "/check", "/record", "/resources", "/forms", "/doctor"}
-ADMINISTRATORS = {"/services", "/whitelist", "/accounts"}
+ADMINISTRATORS = {"/services", "/whitelist", "/accounts", "/audit"}
 OPEN = {
     "viewer": EVERYBODY,
     "operator": EVERYBODY | WITH_PATIENTS,

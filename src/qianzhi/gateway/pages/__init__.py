@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from qianzhi.gateway.pages import (
     accounts,
+    audit,
     check,
     doctor,
     documents,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 def pages(home: Home, settings: Settings) -> tuple[Page, ...]:
     """Return every page; those of one section stand together."""
     official = (results.page(home, settings),) if results.machines(settings) else ()
-    return (
+    named = (
         today.page(home, settings),
         failed.page(home, settings),
         held.page(home, settings),
@@ -50,6 +51,6 @@ def pages(home: Home, settings: Settings) -> tuple[Page, ...]:
         services.page(home, settings),
         whitelist.page(home, settings),
         accounts.page(home, settings),
-        record.page(home, settings),
-        uploads.batches_page(home, settings),
     )
+    linked = (record.page(home, settings), uploads.batches_page(home, settings))
+    return (*named, audit.page({each.path: each.title for each in (*named, *linked)}), *linked)

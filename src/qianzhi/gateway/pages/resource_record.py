@@ -53,8 +53,8 @@ class RecordDialog:
         """Show it; that it was shown is audited, with what is on record about it."""
         found = []
         if self._record is not None:
-            await self._visit.ask(self._visit.looked, {"row_id": str(self._record.row_id)}, 1)
             name, language = self._form.dataset.name, self._visit.language.value
+            await self._visit.ask(self._visit.looked, {"dataset": name, "row": str(self._record.row_id)}, 1)
             found = await self._visit.work(self._kept.findings, name, [self._record], language)
         with dialog(heading, stays=True) as self._dialog:
             widen()

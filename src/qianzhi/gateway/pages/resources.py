@@ -111,6 +111,7 @@ class _Records:
             hint=_("点“新增”填写，或下载模板批量填写。"),
             opened=self._open,
             tools=self._tools,
+            about={"dataset": self._name},
         )
         await self._table.load()
 
