@@ -79,6 +79,7 @@ class Filter:
     options: Mapping[str, str] | None = None
     kind: Literal["text", "date"] = "text"
     is_personal: bool = False  # its value may be a patient's, and is not written to the audit
+    preset: str = ""  # what it says until somebody says something else
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class Table:
 
     `opened` is called with the fetched row that somebody clicks. On a page that shows patients each look is audited,
     with the filters and what the table is `about` besides.
-    Parameters of the page's address that are named like a filter set it.
+    Parameters of the page's address that are named like a filter set it; an empty one undoes what is preset.
     """
 
     def __init__(
@@ -148,8 +149,8 @@ class Table:
         self._columns = {column.name: column for column in columns}
         self._fetch = fetch
         self._filters = {each.name: each for each in filters}
-        given = {name: visit.query[name] for name in self._filters if visit.query.get(name)}
-        self.query = Query(given, sort, descending)
+        said = {name: visit.query.get(name, each.preset) for name, each in self._filters.items()}
+        self.query = Query({name: value for name, value in said.items() if value}, sort, descending)
         self._empty = (empty or _("没有记录。"), hint)
         self._opened = opened
         self._rows: Sequence[Mapping[str, object]] = ()

@@ -107,6 +107,23 @@ def test_failed_records_are_filtered_and_exported_without_formulas(operator: Vis
     assert {cell.data_type for cell in cells} == {"s"}
 
 
+def test_failed_records_begin_with_what_asks_for_a_correction(operator: Visitor, gateway: Gateway) -> None:
+    """Open errors and nothing else; whoever chooses all sees warnings, and what was put right as such."""
+    ((errors,),) = gateway.ask("SELECT count(*) FROM qianzhi.findings WHERE severity = 'error' AND closed_at IS NULL")
+    ((closed,),) = gateway.ask(
+        "SELECT count(*) FROM qianzhi.findings JOIN qianzhi.lanes USING (lane_id) WHERE dataset = 'contacts'"
+        " AND closed_at IS NOT NULL"
+    )
+    operator.go("/failed")
+    operator.page.wait_for_selector("td .tag")
+    assert set(operator.page.locator("td .tag").all_inner_texts()) == {"错误"}
+    assert operator.page.locator("tbody tr").count() == min(errors, 50)
+    operator.go("/failed?severity=&state=&dataset=contacts")
+    operator.page.wait_for_selector("td .tag.good")
+    said = operator.page.locator("td .tag").all_inner_texts()
+    assert said.count("已解决") == closed > 0
+
+
 def test_a_record_is_followed_across_its_versions(operator: Visitor, gateway: Gateway) -> None:
     """The version that was rejected, why, and the one that put it right, with what it changed."""
     operator.go(corrected(gateway))

@@ -11,7 +11,7 @@ from nicegui import ui
 from qianzhi.console import downloads, notices, progress
 from qianzhi.console.pages import Page
 from qianzhi.console.roles import WITH_PATIENTS
-from qianzhi.console.tables import SET, Column, Filter, Linked, Query, Slice, Table, as_text, minute
+from qianzhi.console.tables import SET, Column, Filter, Linked, Query, Slice, Table, Tagged, as_text, minute
 from qianzhi.console.text import _, language, mark, speak
 from qianzhi.gateway.pages import names
 from qianzhi.gateway.pages.record import address as record_address
@@ -67,7 +67,7 @@ class _Failed:
             sort="found",
             descending=True,
             empty=_("没有失败记录。"),
-            hint=_("如设置了筛选条件，请放宽后再看。"),
+            hint=_("默认只列出未解决的错误；在“级别”“状态”中选“全部”，可查看警告和已解决的记录。"),
             tools=self._tools,
         )
         await self._table.load()
@@ -102,7 +102,7 @@ class _Failed:
 
     def _row(self, each: Failed) -> dict[str, object]:
         return {
-            "severity": names.severity(each.severity),
+            "severity": names.severity(each.severity) if each.closed_at is None else Tagged(_("已解决"), "good"),
             "dataset": names.dataset(self._settings, each.dataset),
             "row": Linked(str(each.row_id), record_address(each.destination, each.dataset, each.row_id)),
             "field": each.field,
@@ -182,10 +182,10 @@ def choice(filters: Mapping[str, str]) -> Choice:
 def _filters(settings: Settings) -> list[Filter]:
     return [
         Filter("dataset", _("数据集"), names.datasets(settings)),
-        Filter("severity", _("级别"), names.severities()),
+        Filter("severity", _("级别"), names.severities(), preset="error"),
         Filter("code", _("规则"), {}),
         Filter("field", _("数据元"), {}),
-        Filter("state", _("状态"), {"open": _("未解决")}),
+        Filter("state", _("状态"), {"open": _("未解决")}, preset="open"),
         Filter("since_on", _("起始日期"), kind="date"),
         Filter("until_on", _("截止日期"), kind="date"),
         Filter("text", _("值、记录号或主键"), is_personal=True),
