@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import date, timedelta
 
 import openpyxl
 import pytest
@@ -167,6 +168,9 @@ def test_held_records_say_what_they_wait_for(operator: Visitor, gateway: Gateway
     ((held,),) = gateway.ask("SELECT count(*) FROM qianzhi.held")
     assert operator.page.locator("tbody tr").count() == held
     assert set(operator.page.locator("td .tag").all_inner_texts()) <= {"未入表", "已拒绝", "待补", "待上传"}
+    assert "自动上传，不必重新写入" in operator.page.inner_text(".main p.soft")
+    operator.page.fill(".tools input[aria-label='等待的主键或记录号']", "no such key")
+    operator.page.wait_for_selector(".empty >> visible=true")
 
 
 def test_a_check_finds_what_tonight_would_and_sends_nothing(operator: Visitor, gateway: Gateway) -> None:
@@ -218,6 +222,16 @@ def test_why_a_batch_did_not_go_is_told_in_the_visitor_s_language(
         assert said in guest.page.locator("tbody").inner_text()
     finally:
         gateway.ask("DELETE FROM qianzhi.attempts WHERE attempt_id = %s", attempt_id)
+
+
+def test_the_upload_log_ends_on_the_day_that_is_chosen(operator: Visitor) -> None:
+    """With a last day alone it shows the thirty days up to that one, and not a span that ends before it begins."""
+    operator.go(f"/uploads?until_on={clock.local_now().date() + timedelta(days=20)}")
+    operator.page.wait_for_selector("tbody tr")
+    days = [date.fromisoformat(each) for each in operator.page.locator("tbody td:first-child").all_inner_texts()]
+    assert clock.local_now().date() - max(days) <= timedelta(days=1)
+    operator.go(f"/uploads?until_on={clock.local_now().date() + timedelta(days=60)}")
+    operator.page.wait_for_selector(".empty >> visible=true")
 
 
 def test_the_service_log_shows_what_the_console_said(operator: Visitor) -> None:

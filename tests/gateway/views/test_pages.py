@@ -138,6 +138,22 @@ def test_held_rows_say_what_they_wait_for_and_where_that_is(site: Site, ask: psy
     assert [row.row_id for row in held.page(ask, offset=1, limit=1).rows] == [told.rows[1].row_id]
 
 
+def test_held_rows_are_found_by_what_they_wait_for(ask: psycopg.Connection) -> None:
+    """By its dataset, by a part of its key, or by the number of the row that waits; signs of patterns are texts."""
+    every = held.page(ask).rows
+    one = every[0]
+    same = [row.row_id for row in every if row.wanted.dataset == one.wanted.dataset]
+    assert [row.row_id for row in held.page(ask, wanted=one.wanted.dataset).rows] == same
+    assert held.page(ask, wanted="device").total_count == 0
+    *_institution, last = one.wanted.key.values()
+    found = held.page(ask, text=last[1:])
+    assert {row.row_id for row in found.rows} == {row.row_id for row in every if last[1:] in row.wants}
+    assert found.total_count == len(found.rows)
+    assert held.page(ask, text=f"{last}0").total_count == 0
+    assert one.row_id in {row.row_id for row in held.page(ask, text=str(one.row_id)).rows}
+    assert held.page(ask, text="%").total_count == 0
+
+
 def test_a_wanted_row_that_failed_says_so(site: Site, ask: psycopg.Connection) -> None:
     """Who waits for a rejected record learns that it was rejected, and which row to correct."""
     (lane, row_id, key) = _rejected_person(site)

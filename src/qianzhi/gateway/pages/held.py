@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from qianzhi.console.layout import text
 from qianzhi.console.pages import Page
 from qianzhi.console.roles import WITH_PATIENTS
 from qianzhi.console.tables import Column, Filter, Linked, Query, Slice, Table, minute
@@ -27,14 +28,32 @@ def page(_home: Home, settings: Settings) -> Page:
 
     async def show(visit: Visit) -> None:
         def fetch(session: Session, query: Query) -> Slice:
-            found = held.page(session, dataset=query.filters.get("dataset"), offset=query.offset, limit=query.size)
+            said = query.filters
+            found = held.page(
+                session,
+                dataset=said.get("dataset"),
+                wanted=said.get("wanted"),
+                text=said.get("text", ""),
+                offset=query.offset,
+                limit=query.size,
+            )
             return Slice([_row(settings, each) for each in found.rows], found.total_count)
 
+        text(
+            _("这些记录所引用的记录尚未被接收：补上或更正那一条即可，它被接收后这里的记录自动上传，不必重新写入。"),
+            "p",
+            "soft",
+        )
+        filters = [
+            Filter("dataset", _("数据集"), names.datasets(settings)),
+            Filter("wanted", _("等待的数据集"), names.datasets(settings)),
+            Filter("text", _("等待的主键或记录号"), is_personal=True),
+        ]
         table = Table(
             visit,
             _columns(),
             fetch,
-            filters=[Filter("dataset", _("数据集"), names.datasets(settings))],
+            filters=filters,
             empty=_("没有待补记录。"),
             hint=_("下级记录先于上级记录写入时会在此等待，上级被接收后自动上传。"),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from qianzhi.console.layout import element, text
@@ -36,11 +36,11 @@ def page(_home: Home, settings: Settings) -> Page:
         order = {name: at for at, name in enumerate(names.datasets(settings))}
 
         def fetch(session: Session, query: Query) -> Slice:
-            today = clock.local_now().date()
+            until_on = _day(query.filters, "until_on") or clock.local_now().date()
             found = uploads.days(
                 session,
-                since_on=_day(query.filters, "since_on") or today - timedelta(days=DAYS_SHOWN - 1),
-                until_on=_day(query.filters, "until_on") or today,
+                since_on=_day(query.filters, "since_on") or _first_day(until_on),
+                until_on=until_on,
                 dataset=query.filters.get("dataset"),
             )
             found.sort(key=lambda each: (-each.on.toordinal(), each.destination, order.get(each.dataset, len(order))))
@@ -52,7 +52,7 @@ def page(_home: Home, settings: Settings) -> Page:
             Filter("since_on", _("起始日期"), kind="date"),
             Filter("until_on", _("截止日期"), kind="date"),
         ]
-        hint = _("默认显示最近 {count} 天。").format(count=DAYS_SHOWN)
+        hint = _("不选起始日期时，显示截至截止日期的 {count} 天。").format(count=DAYS_SHOWN)
         await Table(visit, _day_columns(), fetch, filters=filters, empty=_("没有上传。"), hint=hint).load()
 
     return Page(PATH, mark("上传日志"), show, mark("上报"), "cloud_upload")
@@ -81,6 +81,10 @@ def _day(given: Mapping[str, str], name: str) -> date | None:
     with suppress(ValueError):
         return date.fromisoformat(given.get(name, ""))
     return None
+
+
+def _first_day(until_on: date) -> date:
+    return date.fromordinal(max(1, until_on.toordinal() - DAYS_SHOWN + 1))
 
 
 def _day_columns() -> list[Column]:

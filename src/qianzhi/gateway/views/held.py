@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from qianzhi import regulators
 from qianzhi.db.queries import load
 from qianzhi.gateway.views import records
+from qianzhi.gateway.views.choice import number, pattern
 from qianzhi.gateway.views.personal import PERSONAL
 
 if TYPE_CHECKING:
@@ -69,13 +70,22 @@ def page(
     *,
     destination: str | None = None,
     dataset: str | None = None,
+    wanted: str | None = None,
+    text: str = "",
     offset: int = 0,
     limit: int = 50,
 ) -> Page:
-    """Return a page of held rows; at most PAGE_ROWS_MAX."""
+    """
+    Return a page of held rows; at most PAGE_ROWS_MAX.
+
+    `wanted` is the dataset of the record that is waited for, `text` a part of its key or the id of the row that waits.
+    """
     parameters = {
         "destination": destination,
         "dataset": dataset,
+        "wanted": wanted,
+        "pattern": pattern(text) if text else None,
+        "number": number(text),
         "offset": max(0, offset),
         "limit": max(0, min(limit, PAGE_ROWS_MAX)),
     }

@@ -48,6 +48,8 @@ LEFT JOIN qianzhi.key_states AS state
     AND state.key_check = held.wants_key_check
 WHERE (%(destination)s::text IS NULL OR destinations.name = %(destination)s)
   AND (%(dataset)s::text IS NULL OR lanes.dataset = %(dataset)s)
+  AND (%(wanted)s::text IS NULL OR wanted.dataset = %(wanted)s)
+  AND (%(pattern)s::text IS NULL OR held.wants LIKE %(pattern)s OR held.row_id = %(number)s::bigint)
 ORDER BY held_at, held.lane_id, held.row_id
 LIMIT %(limit)s OFFSET %(offset)s
 
@@ -56,6 +58,9 @@ LIMIT %(limit)s OFFSET %(offset)s
 SELECT count(*)
 FROM qianzhi.held
 JOIN qianzhi.lanes USING (lane_id)
-JOIN qianzhi.destinations USING (destination_id)
+JOIN qianzhi.destinations ON destinations.destination_id = lanes.destination_id
+JOIN qianzhi.lanes AS wanted ON wanted.lane_id = held.wants_lane_id
 WHERE (%(destination)s::text IS NULL OR destinations.name = %(destination)s)
   AND (%(dataset)s::text IS NULL OR lanes.dataset = %(dataset)s)
+  AND (%(wanted)s::text IS NULL OR wanted.dataset = %(wanted)s)
+  AND (%(pattern)s::text IS NULL OR held.wants LIKE %(pattern)s OR held.row_id = %(number)s::bigint)
