@@ -183,6 +183,14 @@ def test_a_check_finds_what_tonight_would_and_sends_nothing(operator: Visitor, g
     waiting = before[1][0]
     assert operator.page.inner_text(".answer .notice .what").startswith(f"{waiting} 条记录等待上报")
     assert "FZRXM" in operator.page.inner_text(".answer")
+    with operator.page.expect_download() as download:
+        operator.page.click("text=导出 Excel")
+    sheet = openpyxl.load_workbook(io.BytesIO(download.value.path().read_bytes())).active
+    assert sheet is not None
+    exported = [tuple(cell.value for cell in row) for row in sheet.iter_rows(min_row=2)]
+    assert [row[2] for row in exported] == operator.page.locator("td a").all_inner_texts()
+    assert "FZRXM" in {row[3] for row in exported}
+    assert ("database:us_pos", "console:page:exported", "/check") in gateway.ask(ACTORS)
     assert gateway.ask("SELECT count(*) FROM qianzhi.batches UNION ALL SELECT count(*) FROM qianzhi.arrived") == before
 
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from nicegui import ui
 
-from qianzhi.console import notices, progress
+from qianzhi.console import downloads, notices, progress
 from qianzhi.console.layout import element, text
 from qianzhi.console.pages import Page
 from qianzhi.console.roles import WITH_PATIENTS
-from qianzhi.console.tables import Column, Filter, Linked, Query, Slice, Table, plain
+from qianzhi.console.tables import Column, Filter, Linked, Query, Slice, Table, as_text, plain
 from qianzhi.console.text import _, language, mark, speak
 from qianzhi.db.server import connect
 from qianzhi.gateway import assembly
 from qianzhi.gateway.pages import names
 from qianzhi.gateway.pages.record import address as record_address
 from qianzhi.gateway.views import checkup
+from qianzhi.runtime import clock, workbooks
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from qianzhi.console.visit import Visit
     from qianzhi.db.server import Session
     from qianzhi.gateway.views.checkup import Checkup
@@ -108,9 +111,7 @@ class _Check:
 
     def _table(self, destination: str, done: Checkup) -> Table:
         def fetch(_session: Session, query: Query) -> Slice:
-            found = [
-                each for each in done.findings if all(each[name] == value for name, value in query.filters.items())
-            ]
+            found = _chosen(done, query)
             rows = [self._row(destination, each) for each in found[query.offset : query.offset + query.size]]
             note = _("只显示前 {count} 条问题。").format(count=len(done.findings)) if done.is_bounded else ""
             return Slice(rows, len(found), note=note)
@@ -119,7 +120,34 @@ class _Check:
             Filter("dataset", _("数据集"), names.datasets(self._settings)),
             Filter("severity", _("级别"), names.severities()),
         ]
-        return Table(self._visit, _finding_columns(), fetch, filters=filters)
+
+        async def export() -> None:
+            await self._export(table.query, done)
+
+        def tools() -> None:
+            button = ui.button(_("导出 Excel"), icon="download", on_click=self._visit.handler(export))
+            button.props("outline no-caps")
+
+        table = Table(self._visit, _finding_columns(), fetch, filters=filters, tools=tools)
+        return table
+
+    async def _export(self, query: Query, done: Checkup) -> None:
+        rows = [self._cells(each) for each in _chosen(done, query)]
+        filters = ", ".join(f"{name}={value}" for name, value in sorted(query.filters.items()))
+        detail: dict[str, str | int | bool] = {"filters": filters, "count": len(rows)}
+        await self._visit.ask(self._visit.note, "console:page:exported", PATH, detail)
+        columns = [workbooks.Column(heading, width) for heading, width in _sheet_columns()]
+        content = await self._visit.work(workbooks.write, [workbooks.Sheet(_("立即校验"), columns, rows)])
+        downloads.offer(self._visit, f"{_('立即校验')}-{clock.local_now():%Y%m%d-%H%M}.xlsx", content)
+
+    def _cells(self, each: Mapping[str, object]) -> list[workbooks.Value]:
+        said = {
+            **each,
+            "severity": names.severity(str(each["severity"])).word,
+            "dataset": names.dataset(self._settings, str(each["dataset"])),
+        }
+        asked = ("severity", "dataset", "row_id", "field", "value", "reason", "remedy", "code")
+        return [as_text(said[name]) if name != "row_id" else str(said[name]) for name in asked]
 
     def _row(self, destination: str, each: dict[str, object]) -> dict[str, object]:
         dataset, row_id = str(each["dataset"]), str(each["row_id"])
@@ -129,6 +157,11 @@ class _Check:
             "dataset": names.dataset(self._settings, dataset),
             "row": Linked(row_id, record_address(destination, dataset, int(row_id))),
         }
+
+
+def _chosen(done: Checkup, query: Query) -> list[dict[str, Any]]:
+    """Return what the filters leave of the findings."""
+    return [each for each in done.findings if all(each[name] == value for name, value in query.filters.items())]
 
 
 def _dataset_columns() -> list[Column]:
@@ -151,4 +184,17 @@ def _finding_columns() -> list[Column]:
         Column("reason", _("原因"), "long"),
         Column("remedy", _("处理方法"), "long"),
         Column("code", _("规则"), "code"),
+    ]
+
+
+def _sheet_columns() -> list[tuple[str, int]]:
+    return [
+        (_("级别"), 8),
+        (_("数据集"), 20),
+        (_("记录号"), 12),
+        (_("数据元"), 12),
+        (_("原值"), 24),
+        (_("原因"), 48),
+        (_("处理方法"), 48),
+        (_("规则"), 8),
     ]
