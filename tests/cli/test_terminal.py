@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import UTC, datetime
 
 import pytest
 from rich.console import Console
@@ -57,3 +58,15 @@ def test_what_is_no_terminal_gets_everything_on_one_line() -> None:
 def test_a_text_is_no_markup() -> None:
     """A value in square brackets is shown as it is."""
     assert any("[bold]x" in line for line in printed(80, ("value",), [("[bold]x",)]))
+
+
+def test_an_instant_is_local_time_to_the_second() -> None:
+    """Whatever zone the database told it in; people read the clock on the wall."""
+    lines = printed(80, ("received_at",), [(datetime(2026, 11, 19, 18, 30, 5, 123456, tzinfo=UTC),)])
+    assert any("2026-11-20 02:30:05" in line for line in lines)
+    assert ".123456" not in "".join(lines)
+
+
+def test_a_list_of_nothing_says_so() -> None:
+    """An empty answer is an answer, and no blank line."""
+    assert printed(80, (), []) == ["A title: none."]

@@ -171,6 +171,8 @@ def files(home: HomeOption = None, destination: DestinationOption = None, *, as_
     with _dossier(home, destination) as dossier:
         rows = [_published(each) for each in dossier.publications()]
     print_rows("Files", rows, as_json=as_json)
+    if not rows and not as_json:
+        typer.echo("`qianzhi gateway documents sync` asks the regulator now; the gateway does so every ten minutes.")
 
 
 @app.command()

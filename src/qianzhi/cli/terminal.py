@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Collection
+from datetime import datetime
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -108,7 +109,7 @@ def print_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, console: Console | None = None
 ) -> None:
     """
-    Print rows as a table; numbers stand to the right, and nothing is ever cut.
+    Print rows as a table; numbers stand to the right, and nothing is ever cut. Instants are told as local time.
 
     Where the terminal is too narrow the table loses its frame, and then becomes one block a row. What is no
     terminal gets the whole width.
@@ -120,7 +121,10 @@ def print_table(
     if not console.is_terminal:
         console = Console(width=COLUMNS_UNBOUNDED, file=console.file)
     held = [list(row) for row in rows]
-    texts = [["" if cell is None else str(cell) for cell in row] for row in held]
+    if not columns:
+        console.print(f"{title}: none.", markup=False, highlight=False)
+        return
+    texts = [[_said(cell) for cell in row] for row in held]
     numbers = [bool(held) and all(isinstance(row[at], int | float) for row in held) for at in range(len(columns))]
     widths = _widths(columns, texts, bounded=console.is_terminal)
     unbounded = console.options.update(max_width=COLUMNS_UNBOUNDED)
@@ -130,6 +134,14 @@ def print_table(
             console.print(table)
             return
     _print_blocks(console, title, columns, texts)
+
+
+def _said(cell: object) -> str:
+    if isinstance(cell, datetime):
+        from qianzhi.runtime import clock
+
+        return f"{clock.local(cell) if cell.tzinfo else cell:%Y-%m-%d %H:%M:%S}"
+    return "" if cell is None else str(cell)
 
 
 def _widths(columns: Sequence[str], texts: Sequence[Sequence[str]], *, bounded: bool) -> list[int]:
