@@ -65,11 +65,21 @@ def test_the_form_of_appendix_1_knows_this_machine(home: Home, settings: Setting
 
 
 def test_a_port_that_is_taken_is_said_to_be(home: Home, settings: Settings) -> None:
-    """Whoever listens there."""
+    """Whoever listens there; the console of the front machine itself is in nobody's way."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = str(listener.getsockname()[1])
-        asked = Item("ports", Text("端口", "ports"), fact="ports", of=(port, "9"))
+        port = listener.getsockname()[1]
+        asked = Item("ports", Text("端口", "ports"), fact="ports", of=(str(port), "9"))
         assert facts(home, settings, "guangdong")["ports"](asked) == f"{port}已占用、9未占用"
+        gateway = settings.gateway
+        ours = gateway.model_copy(update={"console": gateway.console.model_copy(update={"port": port})})
+        known = facts(home, settings.model_copy(update={"gateway": ours}), "guangdong")
+        assert known["ports"](asked) == f"{port}由前置机控制台使用、9未占用"
+
+
+def test_a_heading_without_its_name_leaves_a_line_to_write_on(home: Home, settings: Settings) -> None:
+    """Not a gap that pushes the words aside."""
+    filled = fill(APP1, facts(home, settings, "guangdong"), {})
+    assert filled.heading == "____________互联网医院前置机情况说明"
 
 
 def test_the_statement_says_what_a_vendor_needs(home: Home, settings: Settings) -> None:

@@ -128,8 +128,8 @@ def summary(lines: Sequence[Line]) -> Summary:
         Health.ILL if returned or expired else Health.NOTE,
         Text(f"文档：{'，'.join(map(str, chinese))}。", f"Of the documents {', '.join(map(str, english))}."),
         Text(
-            "运行 `qianzhi gateway documents list` 查看并上传。",
-            "See `qianzhi gateway documents list`, and bring them.",
+            "在控制台的“文档上传”页面查看并上传，或运行 `qianzhi gateway documents list`。",
+            "See the console's page Documents, or `qianzhi gateway documents list`, and bring them.",
         ),
     )
 

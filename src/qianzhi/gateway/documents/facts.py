@@ -44,7 +44,7 @@ def facts(home: Home, settings: Settings, regulator_key: str) -> dict[str, Calla
         "purpose": lambda _: "前置服务、数据库" if _is_one_machine(home, settings) else "前置服务",
         "addresses": lambda _: "\n".join(_addresses()),
         "whitelist": lambda _: "\n".join(settings.gateway.whitelist),
-        "ports": lambda item: "、".join(f"{port}{'已占用' if is_taken(int(port)) else '未占用'}" for port in item.of),
+        "ports": lambda item: "、".join(f"{port}{_use(settings, int(port))}" for port in item.of),
         "home": lambda _: str(home.path),
         "images": lambda _: "\n".join(f"{each.prefix} → {each.folder}" for each in settings.gateway.images.values()),
         "hardware": lambda _: _hardware(home),
@@ -80,6 +80,13 @@ def _addresses() -> list[str]:
     found = (each for addresses in psutil.net_if_addrs().values() for each in addresses)
     plain = {each.address for each in found if each.family == socket.AF_INET}
     return sorted(plain - {LOOPBACK})[:ADDRESSES_MAX]
+
+
+def _use(settings: Settings, port: int) -> str:
+    if not is_taken(port):
+        return "未占用"
+    console = settings.gateway.console
+    return "由前置机控制台使用" if console.enabled and port == console.port else "已占用"
 
 
 def _hardware(home: Home) -> str:

@@ -21,7 +21,7 @@ WITHHELD: Final = "（另行告知）"
 """Stands where a secret is not printed."""
 
 _NAMED: Final = re.compile(r"\{([a-z0-9_]+)\}")
-_BLANK: Final = "　　　　"
+_BLANK: Final = "____________"  # to be written by hand
 
 
 class FormFile(StrEnum):
