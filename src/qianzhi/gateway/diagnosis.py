@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -24,10 +25,11 @@ _TITLES: Mapping[str, str] = {
     "database": "数据库",
     "deliveries to": "投递",
     "destination": "上报目标",
-    "disk for": "磁盘够用天数",
+    "disk for": "磁盘够用",
     "disk": "磁盘",
     "documents for": "文档",
     "edition of": "规范版本",
+    "evidence address": "调阅地址",
     "evidence folder": "调阅目录",
     "evidence key": "调阅密钥",
     "evidence": "调阅",
@@ -49,6 +51,7 @@ _TITLES: Mapping[str, str] = {
     "version": "版本",
     "white-list": "白名单",
 }
+_DAYS = re.compile(r"^(\d+) days$")
 
 
 class Health(StrEnum):
@@ -73,7 +76,8 @@ class Diagnosis:
         start = next((each for each in _TITLES if self.name == each or self.name.startswith(f"{each} ")), None)
         if language == "en" or start is None:
             return self.name
-        return f"{_TITLES[start]} {self.name.removeprefix(start).removesuffix(' days').strip()}".strip()
+        rest = _DAYS.sub(r"\1 天", self.name.removeprefix(start).strip())
+        return f"{_TITLES[start]} {rest}".strip()
 
     def as_json(self, language: str = "zh") -> dict[str, str]:
         """Return the public form in a language."""

@@ -11,7 +11,18 @@ import pytest
 
 from qianzhi.errors import ConfigurationError
 from qianzhi.gateway.diagnosis import Diagnosis, Health, guarded
-from qianzhi.gateway.doctor import access, destinations, expiry, folders, hardware, link, ports, storage, versions
+from qianzhi.gateway.doctor import (
+    access,
+    destinations,
+    evidence,
+    expiry,
+    folders,
+    hardware,
+    link,
+    ports,
+    storage,
+    versions,
+)
 from qianzhi.gateway.doctor.access import Access
 from qianzhi.gateway.doctor.folders import Scanners
 from qianzhi.gateway.doctor.hardware import GIB, Growth, Hardware
@@ -251,7 +262,7 @@ def test_names_are_told_in_chinese_to_people() -> None:
     """Each begins with a known word; programs are told the same name in both languages."""
     names = ["version", "processors", "disk", "disk for 30 days", "port 5432", "role us_pos", "uplink to hub"]
     told = [replace(versions.product("1", "3"), name=name).title("zh") for name in names]
-    assert told == ["版本", "处理器", "磁盘", "磁盘够用天数 30", "端口 5432", "数据库账号 us_pos", "上行线路 hub"]
+    assert told == ["版本", "处理器", "磁盘", "磁盘够用 30 天", "端口 5432", "数据库账号 us_pos", "上行线路 hub"]
 
 
 def test_one_text_may_do_for_both_languages() -> None:
@@ -259,3 +270,11 @@ def test_one_text_may_do_for_both_languages() -> None:
     found = Diagnosis("destination x", ILL, "As it was said.", "Do it.")
     assert found.as_json("zh") == found.as_json("en")
     assert found.as_json()["what"] == "As it was said."
+
+
+def test_a_regulator_that_is_told_an_address_of_this_machine_is_noticed() -> None:
+    """Without a public address every answer leads to loopback; it works here, and nowhere else."""
+    told = evidence.address(None, "https://127.0.0.1:8444")
+    assert told.health is NOTE
+    assert "public_base_url" in told.as_json("en")["remedy"]
+    assert evidence.address("https://hospital.example/x", "https://hospital.example/x").health is WELL

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from qianzhi.runtime.settings import Settings
 
 _RENEW = Text(
-    "申请新证书，替换 [gateway.evidence.tls] 指定的文件，然后重启网关。",
+    "申请新证书，替换 [gateway.evidence.tls] 指定的文件，然后重启前置机。",
     "Have a new one issued, replace the files that [gateway.evidence.tls] names, and restart the gateway.",
 )
 
@@ -31,11 +31,30 @@ def examine(home: Home, settings: Settings, *, now: datetime) -> Iterator[Diagno
     said = settings.gateway.evidence
     if not said.enabled:
         return
+    yield address(said.public_base_url, assembly.base_url(settings))
     for name, each in said.folders.items():
         yield folder(name, each.folder)
     if said.tls.certificate is not None:  # ours is renewed by itself
         yield expiry.held("certificate of evidence", said.tls.certificate, _RENEW, now=now)
     yield key(read_keys(assembly.keys_file(home, asking.regulator_key(settings))), now=now)
+
+
+def address(public_base_url: str | None, told: str) -> Diagnosis:
+    """Return whether a regulator can reach the address that it is told. Pure."""
+    name = "evidence address"
+    if public_base_url is not None:
+        return well(name, f"平台收到的地址以 {told} 开头。", f"The regulator is told addresses that begin with {told}.")
+    return note(
+        name,
+        Text(
+            f"未设置对外地址，平台会收到 {told}，它访问不到。",
+            f"None is set: the regulator is told {told}, which it cannot reach.",
+        ),
+        Text(
+            "在 qianzhi.toml 的 [gateway.evidence] 中设置 public_base_url，并重启前置机。",
+            "Set public_base_url in [gateway.evidence] of qianzhi.toml, and restart the gateway.",
+        ),
+    )
 
 
 def folder(name: str, path: Path) -> Diagnosis:

@@ -47,10 +47,16 @@ async def _show(visit: Visit, home: Home, settings: Settings) -> None:
     if not said.enabled:
         notices.notice(
             _("调阅服务未启用。"),
-            _("在 qianzhi.toml 的 [gateway.evidence] 中设置 enabled = true，并重新启动。"),
+            _("在 qianzhi.toml 的 [gateway.evidence] 中设置 enabled = true 和 public_base_url，并重新启动。"),
             tone="warn",
         )
         return
+    if said.public_base_url is None:
+        notices.notice(
+            _("未设置对外地址，平台会收到本机地址，无法访问。"),
+            _("在 qianzhi.toml 的 [gateway.evidence] 中设置 public_base_url，并重新启动。"),
+            tone="warn",
+        )
     key = asking.regulator_key(settings)
     held = await visit.work(keys.read_keys, assembly.keys_file(home, key))
     with _card(_("调阅条件")):
