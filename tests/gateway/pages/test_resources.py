@@ -139,6 +139,20 @@ def test_a_colleague_gets_a_photo(guest: Visitor, kept: Registry, samples: dict[
     assert page.evaluate("window.hurt") is None
 
 
+def test_a_picture_that_is_not_shown_is_told_by_its_path(guest: Visitor, kept: Registry) -> None:
+    """A hospital system's own folder is not looked into, but nobody shall think that there is no picture."""
+    with connect(kept._dsn, application="test") as session:
+        session.execute(
+            "INSERT INTO guangdong.staff (jgdm, yhrygh, yhryxm, grzpcfdz, sjscsj, tbrqsj, cxbz) VALUES"
+            " ('440000000000000001', 'H7', '外部照片', '/mnt/photos/H7.jpg', '2026-11-19 10:00:00',"
+            " '2026-11-19 10:00:00', '1')"
+        )
+    guest.go("/resources?dataset=staff")
+    guest.page.locator("td", has_text="外部照片").click()
+    guest.page.get_by_text("/mnt/photos/H7.jpg").wait_for()
+    assert guest.page.locator(".q-dialog").get_by_text("此处不预览").count() == 1
+
+
 def test_a_workbook_is_downloaded_previewed_and_saved(guest: Visitor, kept: Registry, tmp_path: Path) -> None:
     """Findings by cell first; corrected, it is saved; the list shows it."""
     page, file = guest.page, tmp_path / "departments.xlsx"

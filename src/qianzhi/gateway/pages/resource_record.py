@@ -100,10 +100,14 @@ class RecordDialog:
             text(f"{each.field.title} {each.name}{' *' if each.required else ''}", "div", "soft")
             shown = ui.image("").classes("portrait").style("width: 120px")
             shown.set_visibility(False)
+            elsewhere = ui.label("").classes("soft").style("overflow-wrap: anywhere")
 
             async def show() -> None:
-                content = await self._visit.work(self._thumbnail, self._paths[each.name])
+                path = self._paths[each.name]
+                content = await self._visit.work(self._thumbnail, path)
                 shown.set_visibility(content is not None)
+                is_elsewhere = content is None and bool(path)
+                elsewhere.set_text(_("已填路径（此处不预览）：{path}").format(path=path) if is_elsewhere else "")
                 if content is not None:
                     shown.set_source(f"data:image/jpeg;base64,{base64.b64encode(content).decode()}")
 
