@@ -136,6 +136,17 @@ def test_a_record_is_followed_across_its_versions(operator: Visitor, gateway: Ga
     assert "处理方法" in first.inner_text()
 
 
+def test_a_record_marks_the_field_that_is_wrong(operator: Visitor, gateway: Gateway) -> None:
+    """Among forty fields nobody need look for the one that a finding names."""
+    gateway.site.door.answers = True
+    staged = gateway.site.stage({"contacts": rows.contacts(["写错时间的科室"], TBRQSJ="1730000000")})
+    gateway.site.cycle()
+    operator.go(f"/record?destination=hub&dataset=contacts&row={staged['contacts'][0]}")
+    fields = operator.page.locator(".version .sheet").last.locator("tbody tr")
+    marked = fields.filter(has=operator.page.locator(".tag.bad"))
+    assert [each.split()[:2] for each in marked.all_inner_texts()] == [["错误", "TBRQSJ"]]
+
+
 def test_a_record_that_is_archived_says_where(operator: Visitor, gateway: Gateway) -> None:
     """Its findings stay, and lead here when its row has left the staging table."""
     gateway.ask(

@@ -88,7 +88,8 @@ def _columns() -> list[Column]:
 
 
 def _row(line: Line) -> dict[str, object]:
-    said = "  ".join(f"{key}={_plain(value)}" for key, value in line.details.items() if key != "frames")
+    told = {key: value for key, value in line.details.items() if key != "frames" and value is not None}
+    said = "  ".join(f"{key}={_plain(value)}" for key, value in told.items())
     return {
         "at": as_text(line.at),
         "level": tagged(_LEVELS, line.level),

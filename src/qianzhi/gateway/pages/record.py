@@ -17,6 +17,8 @@ from qianzhi.gateway.pages import names
 from qianzhi.gateway.views import records
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from qianzhi.console.visit import Visit
     from qianzhi.db.server import Session
     from qianzhi.gateway.views.failed import Failed
@@ -100,11 +102,23 @@ def _draw_version(visit: Visit, number: int, version: Version) -> None:
         if version.findings:
             plain(visit, _finding_columns(), [_finding(each) for each in version.findings])
         if version.differences:
+            blamed = {each.field: names.severity(each.severity) for each in _mildest_first(version.findings)}
             rows = [
-                {"field": each.field, "title": each.title, "before": each.before, "after": each.after}
+                {
+                    "field": each.field,
+                    "title": each.title,
+                    "before": each.before,
+                    "after": each.after,
+                    "blamed": blamed.get(each.field),
+                }
                 for each in version.differences
             ]
-            plain(visit, _difference_columns(is_first=number == 1), rows)
+            plain(visit, _difference_columns(is_first=number == 1, is_blamed=any(row["blamed"] for row in rows)), rows)
+
+
+def _mildest_first(findings: Sequence[Failed]) -> list[Failed]:
+    """Return them so that of a field's findings the gravest comes last."""
+    return sorted(findings, key=lambda each: each.severity == "error")
 
 
 def _draw_place(place: Place) -> None:
@@ -142,8 +156,9 @@ def _finding(each: Failed) -> dict[str, object]:
     }
 
 
-def _difference_columns(*, is_first: bool) -> list[Column]:
+def _difference_columns(*, is_first: bool, is_blamed: bool) -> list[Column]:
     return [
+        *([Column("blamed", _("级别"), "tag")] if is_blamed else []),
         Column("field", _("数据元"), "code"),
         Column("title", _("名称")),
         *([] if is_first else [Column("before", _("原值"), "long")]),

@@ -36,6 +36,7 @@ TITLES: Final = {
     "health": mark("健康检查"),
     "console": mark("控制台"),
     "evidence": mark("调阅服务"),
+    "gateway": mark("前置机"),  # the supervisor of the others
     "command": mark("命令行"),  # writes into the log, and runs for as long as it takes
 }
 PHASES: Final[Words] = {
