@@ -70,6 +70,8 @@ def test_today_tells_what_the_ledger_holds(operator: Visitor, gateway: Gateway) 
     assert figures["当前待补"] == f"{held:,}"
     assert figures["今日接收"] == f"{staged:,}"
     assert "个错误尚未解决。" in operator.text()
+    ((ended,),) = gateway.ask("SELECT count(*) FROM qianzhi.outcomes WHERE outcome <> 'rejected'")
+    assert f"其中 {ended:,} 条未发送" in operator.text()
     operator.page.click("text=查看失败记录")
     operator.page.wait_for_url("**/failed?state=open&severity=error")
     operator.page.wait_for_selector("td .tag")

@@ -50,7 +50,9 @@ def test_today_is_what_the_tally_says_of_a_site_that_began_today(site: Site, ask
         tally, day = tallies[each.day.dataset], each.day
         assert (day.staged, day.submitted, day.accepted) == (tally.staged, tally.submitted, tally.accepted)
         assert (day.failed, each.held) == (tally.rejected, tally.held)
+        assert day.ended == tally.ended_here
         assert each.waiting + each.under_way == tally.open
+    assert sum(each.day.ended for each in told.datasets) > 0
     contacts = next(each for each in told.datasets if each.day.dataset == "contacts")
     assert (contacts.waiting, contacts.under_way) == (len(WAITING), len(UNDER_WAY))
     (errors,) = site.ask("SELECT count(*) FROM qianzhi.findings WHERE closed_at IS NULL AND severity = 'error'")[0]

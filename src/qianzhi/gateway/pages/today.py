@@ -100,7 +100,9 @@ class _Today:
             _figure(_("今日入表"), seen.staged, hint=_("等待上传 {count}").format(count=f"{waiting:,}"))
             _figure(_("今日提交"), total["submitted"])
             _figure(_("今日接收"), total["accepted"], "good" if total["accepted"] else "plain")
-            _figure(_("今日失败"), total["failed"], "bad" if total["failed"] else "plain")
+            ended = sum(each.day.ended for each in seen.datasets)
+            hint = _("其中 {count} 条未发送").format(count=f"{ended:,}") if ended else ""
+            _figure(_("今日失败"), total["failed"], "bad" if total["failed"] else "plain", hint)
             if delivered := sum(each.delivered for each in seen.datasets):
                 _figure(_("已送达"), delivered, "accent", _("等待官方结果"))
             _figure(_("当前待补"), held_count, "warn" if held_count else "plain")

@@ -36,6 +36,7 @@ class DayOfDataset:
     accepted: int = 0
     failed: int = 0  # rejected by the destination, or ended at the gateway
     delivered: int = 0  # of `submitted`: the destination has them and has said nothing yet
+    ended: int = 0  # of `failed`: ended at the gateway, never sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ def _days(
             name,
             dataset.name,
             staged.get((on, dataset.name), 0),
-            *settled.get((on, dataset.name), (0, 0, 0, 0)),
+            *settled.get((on, dataset.name), (0, 0, 0, 0, 0)),
         )
         for on in dates
         for dataset in regulator.datasets
