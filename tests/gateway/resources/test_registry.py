@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -292,6 +293,25 @@ def test_a_workbook_is_saved_whole_or_not_at_all(kept: Registry, samples: Sample
     assert (counts["staff"]["new"], counts["department"]["new"], counts["department"]["modify"]) == (1, 0, 1)
     assert [row["ksmc"] for row in rows(kept, "department", "ksbm", before.values["KSBM"])][1:] == ["改名"]
     assert Path(kept._paths.resolve(str(rows(kept, "staff", "yhrygh", fresh)[0]["grzpcfdz"]))).is_file()
+
+
+def test_findings_go_through_the_workbook_as_people_do(kept: Registry) -> None:
+    """Row by row and from left to right, sheets in their order; a cell is blamed once for one mistake."""
+    department, staff = kept.forms["department"].title, kept.forms["staff"].title
+    content = books.put(kept.template(["department", "staff"], filled=False), department, {"KSBM": code()}, first=3)
+    bad = {"YHRYGH": code(), "XB": "男人", "GRZPCFDZ": "没有.jpg"}
+    content = books.put(content, staff, bad, {"YHRYGH": code()}, first=2)
+
+    found = kept.plan(content, attached([("没人用.jpg", drawn())]))
+
+    places = [(each.place.sheet, each.place.row, len(each.place.column), each.place.column) for each in found.remarks]
+    cells = [each for each in places if each[1] is not None]
+    assert places[: len(cells)] == cells  # what no row names stands behind them
+    assert [sheet for sheet, _ in itertools.groupby(cells, key=lambda each: each[0])] == [department, staff]
+    assert cells == sorted(cells, key=lambda each: (each[0] != department, *each[1:]))
+    assert [each.code for each in found.remarks if (each.field, each.place.row) == ("GRZPCFDZ", 2)] == [
+        "picture-missing"
+    ]
 
 
 def test_what_is_downloaded_and_uploaded_inserts_nothing(kept: Registry, samples: Samples) -> None:

@@ -13,7 +13,7 @@ from qianzhi.gateway.resources.remarks import Place, Remark
 from qianzhi.specs.model import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     import polars as pl
@@ -68,6 +68,25 @@ class Plan:
     def changes(self) -> int:
         """How many records are new, modified or revoked."""
         return sum(line.action is not Action.UNCHANGED for lines in self.lines.values() for line in lines)
+
+    def add(self, remarks: Iterable[Remark]) -> None:
+        """
+        Take in what the checks remark, in the order in which somebody goes through the workbook.
+
+        A place at which an error is known already is not blamed again: what follows from the error helps nobody.
+        """
+        known = {
+            (each.place, each.field) for each in self.remarks if each.severity is Severity.ERROR and each.place.column
+        }
+        self.remarks += [each for each in remarks if (each.place, each.field) not in known]
+        sheets = {line.place.sheet: at for at, lines in enumerate(self.lines.values()) for line in lines}
+
+        def order(each: Remark) -> tuple[int, int, int, str, bool]:
+            row, column, is_mild = each.place.row or 0, each.place.column, each.severity is not Severity.ERROR
+            elsewhere = len(sheets) if is_mild else -1  # of a file, or of a sheet that nobody knows
+            return sheets.get(each.place.sheet, elsewhere), row, len(column), column, is_mild
+
+        self.remarks.sort(key=order)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return by dataset how many records are new, modified, revoked and unchanged."""

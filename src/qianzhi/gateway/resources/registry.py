@@ -172,7 +172,7 @@ class Registry:
         return Stored.of(self.forms[dataset], self.records(dataset))
 
     def _judged(self, made: Plan) -> Plan:
-        made.remarks += plan_of.judged(made, self.forms, self.destination, self._paths, at=clock.local_now())
+        made.add(plan_of.judged(made, self.forms, self.destination, self._paths, at=clock.local_now()))
         return made
 
     @contextmanager
