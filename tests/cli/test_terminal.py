@@ -69,4 +69,4 @@ def test_an_instant_is_local_time_to_the_second() -> None:
 
 def test_a_list_of_nothing_says_so() -> None:
     """An empty answer is an answer, and no blank line."""
-    assert printed(80, (), []) == ["A title: none."]
+    assert printed(80, (), []) == printed(80, TALLY, []) == ["A title: none."]

@@ -121,8 +121,9 @@ def print_table(
     if not console.is_terminal:
         console = Console(width=COLUMNS_UNBOUNDED, file=console.file)
     held = [list(row) for row in rows]
-    if not columns:
-        console.print(f"{title}: none.", markup=False, highlight=False)
+    if not held:
+        says_so = title.startswith("0 ")
+        console.print(f"{title}." if says_so else f"{title}: none.", markup=False, highlight=False)
         return
     texts = [[_said(cell) for cell in row] for row in held]
     numbers = [bool(held) and all(isinstance(row[at], int | float) for row in held) for at in range(len(columns))]
