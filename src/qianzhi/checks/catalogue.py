@@ -321,6 +321,12 @@ _REPLIED: Final = Explained(
     ),
 )
 
+HELD_REMEDY: Final = Text(
+    "补上或更正所引用的记录，并核对引用它的数据元；它被接收后本记录自动上报，不必重新写入。",
+    "Insert or correct the record that it refers to, and verify the field; this record then goes by itself.",
+)
+"""What to do about a row that waits at the gateway, whatever the rule says of one that was refused."""
+
 _QUARANTINED: Final = Explained(
     Text("记录可以封装和投递", "The record can be sealed and delivered"),
     Text("该记录无法封装或投递，已隔离", "The record cannot be sealed or delivered and stands aside"),

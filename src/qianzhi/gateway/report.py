@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from qianzhi.checks.catalogue import catalogue
+from qianzhi.checks.catalogue import HELD_REMEDY, catalogue
 from qianzhi.checks.findings import SCHEMA
 from qianzhi.gateway import staging
 from qianzhi.ledger import findings, tally
@@ -50,12 +50,15 @@ def with_dataset(parts: Iterable[tuple[str, pl.DataFrame]]) -> pl.DataFrame:
 
 
 def explained(listed: pl.DataFrame, destination: Destination, language: str) -> list[dict[str, Any]]:
-    """Return findings (with a column dataset) in their public form."""
-    texts = catalogue(destination.regulator)
+    """Return findings (with a column dataset, and is_held where some may be held) in their public form."""
+    texts, waits = catalogue(destination.regulator), pl.lit(getattr(HELD_REMEDY, language))
     frames = [
         texts.explain_frame(part, str(name), language)
         for (name,), part in sorted(listed.partition_by("dataset", as_dict=True).items())
     ]
+    if "is_held" in listed.columns:
+        told = pl.when("is_held").then(waits).otherwise("remedy").alias("remedy")
+        frames = [frame.with_columns(told) for frame in frames]
     if not frames:
         return []
     public = ("dataset", "row_id", "code", "class", "field", "value", "reason", "remedy", "severity")

@@ -22,7 +22,13 @@ _SQL = load("qianzhi.ledger", "findings.sql")
 
 Origin = Literal["gateway", "hub", "official"]
 LISTED = pl.Schema(
-    [("dataset", pl.String), *SCHEMA.items(), ("origin", pl.String), ("found_at", pl.Datetime("us", "UTC"))]
+    [
+        ("dataset", pl.String),
+        *SCHEMA.items(),
+        ("origin", pl.String),
+        ("found_at", pl.Datetime("us", "UTC")),
+        ("is_held", pl.Boolean),  # it waits, and is no finding yet
+    ]
 )
 
 

@@ -9,7 +9,7 @@ WHERE b.batch_id = %(batch_id)s
 -- name: listed
 -- Findings on record, and what held rows wait for. A finding is open until a later row of its record is
 -- accepted, or delivered to where nobody has spoken of it yet.
-SELECT lanes.dataset, f.row_id, f.code, f.class, f.field, f.value, f.detail, f.severity, f.origin::text, f.found_at
+SELECT lanes.dataset, f.row_id, f.code, f.class, f.field, f.value, f.detail, f.severity, f.origin::text, f.found_at, false
 FROM qianzhi.findings AS f
 JOIN qianzhi.lanes USING (lane_id)
 JOIN qianzhi.destinations USING (destination_id)
@@ -18,7 +18,7 @@ WHERE destinations.name = %(destination)s
   AND (%(since)s::timestamptz IS NULL OR f.found_at >= %(since)s)
   AND NOT (%(open_only)s AND f.closed_at IS NOT NULL)
 UNION ALL
-SELECT lanes.dataset, h.row_id, h.code, 'E06', h.field, h.value, h.wants, 'error', 'gateway', h.held_at
+SELECT lanes.dataset, h.row_id, h.code, 'E06', h.field, h.value, h.wants, 'error', 'gateway', h.held_at, true
 FROM qianzhi.held AS h
 JOIN qianzhi.lanes USING (lane_id)
 JOIN qianzhi.destinations USING (destination_id)

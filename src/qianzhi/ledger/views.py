@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, LiteralString
 import polars as pl
 from psycopg import sql
 
-from qianzhi.checks.catalogue import catalogue
+from qianzhi.checks.catalogue import HELD_REMEDY, catalogue
 from qianzhi.db import arrow
 from qianzhi.db.queries import load
 from qianzhi.errors import SpecError
@@ -89,7 +89,8 @@ def install(session: Session, regulator: Regulator) -> None:
     for dataset in regulator.datasets:
         session.execute(_index(regulator, dataset))
     _create(session, regulator.key, ROW_STATES, _SQL.create_row_states, branches=branches)
-    _create(session, regulator.key, FINDINGS, _SQL.create_findings, regulator=sql.Literal(regulator.key))
+    said = {"regulator": sql.Literal(regulator.key), "held_remedy": sql.Literal(HELD_REMEDY.zh)}
+    _create(session, regulator.key, FINDINGS, _SQL.create_findings, **said)
 
 
 def _create(session: Session, schema: str, name: str, statement: LiteralString, **parts: sql.Composable) -> None:

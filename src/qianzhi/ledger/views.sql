@@ -81,7 +81,7 @@ WHERE lanes.regulator = {regulator}
 UNION ALL
 SELECT NULL, destinations.name, lanes.dataset, held.row_id, held.code, 'E06', held.field, held.value,
     coalesce(texts.reason_zh, concat_ws(' ', held.field, '不符合规则', held.code)) || '（' || held.wants || '）',
-    coalesce(texts.remedy_zh, '查阅监管平台关于 ' || held.code || ' 的说明。'),
+    {held_remedy},
     'error', 'gateway', held.held_at, NULL, NULL
 FROM qianzhi.held
 JOIN qianzhi.lanes USING (lane_id)

@@ -10,6 +10,7 @@ from psycopg import errors
 from tests.docs.pages import DOCS, examples
 from tests.gateway.views.site import CORRECTED, HUB, QUARANTINED, REGULATOR, UNDER_WAY, WAITING, Site
 
+from qianzhi.checks.catalogue import HELD_REMEDY
 from qianzhi.gateway import report
 from qianzhi.ledger import views
 
@@ -81,7 +82,7 @@ def test_a_held_row_says_what_it_wants(site: Site, vendor: psycopg.Connection) -
 
 
 def test_findings_say_in_sql_what_the_product_says(site: Site, vendor: psycopg.Connection) -> None:
-    """Reason and remedy of every finding and held row are those that the catalogue makes of it."""
+    """Reason and remedy of every finding and held row are those that the product's own list has."""
     told = vendor.execute(
         "SELECT dataset, id, code, class, field, value, reason, remedy, severity FROM findings"
     ).fetchall()
@@ -90,6 +91,16 @@ def test_findings_say_in_sql_what_the_product_says(site: Site, vendor: psycopg.C
     assert len(told) > 30
     assert sorted(told, key=str) == sorted((tuple(entry.values()) for entry in listed), key=str)
     assert all(reason and remedy and "None" not in reason for *_, reason, remedy, _ in told)
+
+
+def test_nobody_is_asked_to_send_a_held_row_again(site: Site, vendor: psycopg.Connection) -> None:
+    """It goes by itself once its parent is accepted; a row that the hub refused for the same reason does not."""
+    held = vendor.execute("SELECT remedy FROM findings WHERE finding_id IS NULL").fetchall()
+    assert {remedy for (remedy,) in held} == {HELD_REMEDY.zh}
+    with psycopg.connect(site.dsn) as session:
+        listed = report.findings_of(session, site.destination, language="en")
+    assert [entry["remedy"] for entry in listed].count(HELD_REMEDY.en) == len(held) > 0
+    assert "不必重新写入" in HELD_REMEDY.zh
 
 
 def test_a_finding_closes_when_its_record_is_accepted(vendor: psycopg.Connection) -> None:
