@@ -33,6 +33,7 @@ PAGES = {
     "services": "/services",
     "whitelist": "/whitelist",
     "accounts": "/accounts",
+    "audit": "/audit",
 }
 
 
