@@ -29,7 +29,14 @@ KINDS: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
     "sessions": (mark("登录与退出"), ("console:session:%",)),
     "changes": (
         mark("更改"),
-        ("console:account:%", "console:part:%", "database:%", "resources:records:saved", "gateway:results:%"),
+        (
+            "console:account:%",
+            "console:part:%",
+            "database:%",
+            "resources:records:saved",
+            "gateway:results:%",
+            "gateway:rows:%",
+        ),
     ),
     "checks": (mark("截止前校验"), ("check:%",)),
 }
@@ -51,6 +58,8 @@ EVENTS: Final[Mapping[str, tuple[str, Tone]]] = {
     "database:whitelist:changed": (mark("修改白名单"), "accent"),
     "resources:records:saved": (mark("保存记录"), "accent"),
     "gateway:results:imported": (mark("导入官方结果"), "accent"),
+    "gateway:rows:reconciled": (mark("核对官方表"), "accent"),
+    "gateway:rows:missed": (mark("官方表缺记录"), "warn"),
     "check:reminder:raised": (mark("有错误"), "bad"),
     "check:reminder:clear": (mark("无错误"), "good"),
 }
