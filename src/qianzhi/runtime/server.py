@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +16,7 @@ from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from qianzhi.runtime.stopping import follow_supervisor
+from qianzhi.runtime.stopping import SIGNALS, follow_supervisor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,7 +87,35 @@ def serve(factory: Factory, listener: Listener) -> None:
         log_level=LogLevels(logging.getLevelName(logging.getLogger().getEffectiveLevel()).lower()),
         log_dictconfig=_QUIET,
     )
+    _end_children_that_load()
     server.serve(target_loader=_Loader(factory), wrap_loader=False)
+
+
+def _end_children_that_load() -> None:
+    """
+    Let a worker that still loads its application end at once when it is asked to.
+
+    A forked one begins with the server's handlers, which note a request where no worker looks: it was loaded to the
+    end, heard nothing, and was killed STOP_SECONDS_MAX later. What comes while it is forked waits until it may end.
+    """
+    if sys.platform != "win32":  # there nothing is forked
+        os.register_at_fork(before=_hold_signals, after_in_parent=_release_signals, after_in_child=_begin_anew)
+
+
+def _hold_signals() -> None:
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
+def _release_signals() -> None:
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+def _begin_anew() -> None:
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    _release_signals()
 
 
 @dataclass(frozen=True, slots=True)
