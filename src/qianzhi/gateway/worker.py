@@ -45,6 +45,8 @@ LISTEN_SECONDS = 5.0  # a notification that was lost with its session costs at m
 RECOVER_SECONDS = 2.0
 STOP_LOOK_SECONDS = 60.0
 STOP_SECONDS = 30.0
+EAR_NAME = "ear"
+EAR_LOOK_SECONDS = 0.2  # how soon who waits for a notification sees that it is to stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,10 @@ class Worker:
         if self._chores.keeper is not None:
             scheduler.add_job(self._keep, "interval", seconds=KEEP_TICK_SECONDS, coalesce=True, max_instances=1)
         scheduler.start()
-        ears = [threading.Thread(target=self._listen, args=(each,), daemon=True) for each in self._destinations]
+        ears = [
+            threading.Thread(target=self._listen, name=f"{EAR_NAME}-{each.name}", args=(each,), daemon=True)
+            for each in self._destinations
+        ]
         for ear in ears:
             ear.start()
         while not stop.wait(STOP_LOOK_SECONDS):
@@ -199,9 +204,11 @@ class Worker:
                 urgent = {lane.dataset for lane in dispatcher.lanes if lane.mode is Mode.REALTIME}
                 if urgent:
                     dispatcher.advance(CycleKind.REALTIME, clock.now(), datasets=urgent)
-                _wait_for_notice(ear)
+                self._wait_for_notice(ear)
 
-
-def _wait_for_notice(ear: Session) -> None:
-    for _ in ear.notifies(timeout=LISTEN_SECONDS, stop_after=1):
-        pass
+    def _wait_for_notice(self, ear: Session) -> None:
+        """Wait until rows arrive, at most LISTEN_SECONDS, or until it is time to stop."""
+        end = clock.monotonic() + LISTEN_SECONDS
+        while not self._stopping.is_set() and (left := end - clock.monotonic()) > 0:
+            for _ in ear.notifies(timeout=min(left, EAR_LOOK_SECONDS), stop_after=1):
+                return
