@@ -15,7 +15,7 @@ from pathlib import Path
 
 from qianzhi.runtime.stopping import StopRequests, follow_supervisor
 
-STAY_SECONDS = 60.0
+STAY_SECONDS = 300.0
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.runtime.conftest import Entries
 
 from qianzhi.errors import ConfigurationError, OperatorError
 from qianzhi.runtime.lives import Backoff, Phase
@@ -21,7 +22,7 @@ from qianzhi.runtime.supervisor import Ending, PartState, Supervisor, ask, read_
 
 ROOT = Path(__file__).parents[2]
 CHILD = Path(__file__).with_name("child.py")
-SECONDS_MAX = 20.0
+SECONDS_MAX = 90.0
 HASTY = Backoff(first_seconds=0.05, max_seconds=0.2, stable_seconds=60)
 
 
@@ -114,6 +115,28 @@ def test_parts_stop_in_the_reverse_order_of_their_needs(run: Callable[[Sequence[
     assert read_states(running.folder) == []
     assert run([_process("other", "ends", tmp_path / "other")]).errors == []
     assert not (running.folder / "worker.pid").exists()
+
+
+def test_parts_that_do_not_need_each_other_stop_at_once(
+    run: Callable[[Sequence[Part]], Run], tmp_path: Path, entries: Entries
+) -> None:
+    """The time that a stop takes is that of the slowest, not of all; the log tells how each ended."""
+    both = threading.Barrier(2, timeout=SECONDS_MAX)
+
+    def stop() -> None:
+        both.wait()
+
+    pair = [Service(name, starter=lambda: None, runs=lambda: True, stopper=stop) for name in "ab"]
+    running = run([*pair, _process("worker", "waits", tmp_path / "notes")])
+    _wait_for(lambda: _lines(tmp_path / "notes") == ["started"])
+    for each in pair:
+        _wait_for(each.is_ready)
+
+    running.end()
+
+    assert [each.end() for each in pair] == ["stopped", "stopped"]
+    ends = {each["part"]: each["end"] for each in entries() if each["event"] == "supervisor:part:stopped"}
+    assert ends == {"a": "stopped", "b": "stopped", "worker": "exit_0"}
 
 
 def test_what_does_not_stop_in_its_time_is_killed(run: Callable[[Sequence[Part]], Run], tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from qianzhi.runtime.files import write_durably
 from qianzhi.runtime.lives import Backoff, Life, Phase, due
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from qianzhi.runtime.parts import Part
@@ -116,16 +116,14 @@ class Supervisor:
             return None
         if requests.EVERYTHING in asked:
             return Ending.AGAIN
-        order = _in_order(self._needs)
         again = set(asked)
-        for name in order:  # what is needed stands before what needs it
+        for name in TopologicalSorter(self._needs).static_order():  # what is needed stands before what needs it
             if again.intersection(self._needs[name]):
                 again.add(name)
-        for name in reversed(order):
-            if name in again:
-                self._stop_one(name, stop)
-                self._lives[name] = Life()
-                self._changed_at[name] = clock.now()
+        self._stop_parts(again, stop)
+        for name in again:
+            self._lives[name] = Life()
+            self._changed_at[name] = clock.now()
         self._write_states()
         return None
 
@@ -168,29 +166,34 @@ class Supervisor:
         self._last_ends[name] = end
         self._pid_file(name).unlink(missing_ok=True)
         seconds = round(life.start_at - now, 1)
-        log.warning("supervisor:part:ended", part=name, end=end, failures=life.failures, seconds=seconds)
+        log.warning("supervisor:part:ended", part=name, end=_name_of(end), failures=life.failures, seconds=seconds)
 
     def _stop_all(self, stop: StopRequests) -> None:
-        """Stop in the reverse order of the needs: nothing loses what it still uses."""
         log.info("supervisor:parts:stopping")
-        for name in reversed(_in_order(self._needs)):
-            self._stop_one(name, stop)
+        self._stop_parts(self._parts, stop)
+        for name in self._parts:
             self._lives[name] = self._lives[name].stopped(clock.monotonic())
 
-    def _stop_one(self, name: str, stop: StopRequests) -> None:
-        if self._lives[name].phase is not Phase.DOWN:
-            self._stop(self._parts[name], stop)
-        self._pid_file(name).unlink(missing_ok=True)
+    def _stop_parts(self, names: Collection[str], stop: StopRequests) -> None:
+        """Stop in the reverse order of the needs, so that nothing loses what it still uses; the others at once."""
+        for wave in _waves(self._needs):
+            going = [name for name in wave if name in names]
+            there = [self._parts[name] for name in going if self._lives[name].phase is not Phase.DOWN]
+            self._stop_together(there, stop)
+            for name in going:
+                self._pid_file(name).unlink(missing_ok=True)
 
-    def _stop(self, part: Part, stop: StopRequests) -> None:
-        part.stop()
-        hurried = stop.count > 1
-        if not (hurried or _ends_within(part, part.stop_seconds_max, stop)):
-            log.warning("supervisor:part:killed", part=part.name, seconds=part.stop_seconds_max)
-        if part.end() is None:
-            part.kill()
-            _ends_within(part, KILL_SECONDS_MAX, None)
-        log.info("supervisor:part:stopped", part=part.name, end=part.end())
+    def _stop_together(self, parts: Sequence[Part], stop: StopRequests) -> None:
+        began = clock.monotonic()
+        for part in parts:
+            part.stop()
+        for part in sorted(parts, key=lambda each: each.stop_seconds_max):
+            if not _ends_by(part, began + part.stop_seconds_max, stop):
+                if stop.count <= 1:
+                    log.warning("supervisor:part:killed", part=part.name, seconds=part.stop_seconds_max)
+                part.kill()
+                _ends_by(part, clock.monotonic() + KILL_SECONDS_MAX, None)
+            log.info("supervisor:part:stopped", part=part.name, end=_name_of(part.end()))
 
     def _pid_file(self, name: str) -> Path:
         return self._run / f"{name}.pid"
@@ -266,9 +269,8 @@ def _exclusive(run: Path) -> Iterator[None]:
         lock.release()
 
 
-def _ends_within(part: Part, seconds: float, stop: StopRequests | None) -> bool:
+def _ends_by(part: Part, deadline: float, stop: StopRequests | None) -> bool:
     """Wait for a part to end; give up early when somebody asks a second time."""
-    deadline = clock.monotonic() + seconds
     while part.end() is None:
         if clock.monotonic() > deadline or (stop is not None and stop.count > 1):
             return False
@@ -276,6 +278,16 @@ def _ends_within(part: Part, seconds: float, stop: StopRequests | None) -> bool:
     return True
 
 
-def _in_order(needs: dict[str, tuple[str, ...]]) -> list[str]:
-    """Return the parts with what each needs before it."""
-    return list(TopologicalSorter(needs).static_order())
+def _name_of(end: str | None) -> str | None:
+    """Return how a part ended as logs take it: there a value is one word."""
+    return end and end.replace(" ", "_")
+
+
+def _waves(needs: dict[str, tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
+    """Return the parts in the order in which they may stop: at once what nothing needs that is not stopped yet."""
+    users: dict[str, list[str]] = {name: [each for each in needs if name in needs[each]] for name in needs}
+    sorter = TopologicalSorter(users)
+    sorter.prepare()
+    while wave := sorter.get_ready():
+        yield wave
+        sorter.done(*wave)
