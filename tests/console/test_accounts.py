@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 import pytest
 from psycopg.errors import Error
 
 from qianzhi.console import accounts, passwords, throttle
-from qianzhi.console.entrance import Entered, Entrance, Refused
+from qianzhi.console.entrance import DatabaseAccount, Entered, Entrance, Refused
 from qianzhi.console.roles import Role
-from qianzhi.console.sessions import Limits, Sessions, Who
+from qianzhi.console.sessions import Limits, Live, Sessions, Who
 from qianzhi.db import migrate
 from qianzhi.db.pool import Pool
 from qianzhi.db.server import Session, connect, pool
@@ -68,16 +69,22 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     return turned
 
 
+def role_of(session: Session, name: str, password: str) -> Role | None:
+    """The role of whoever has a password."""
+    judged = accounts.judge(session, name, password)
+    return judged.role if judged is not None else None
+
+
 def test_an_account_lives_from_adding_to_disabling(session: Session) -> None:
     """It signs in with its password and role, with another password after a change, and not when disabled."""
     accounts.add(session, "li.si", Role.VIEWER, PASSWORD, actor="test")
-    assert accounts.role_of(session, "li.si", PASSWORD) is Role.VIEWER
+    assert role_of(session, "li.si", PASSWORD) is Role.VIEWER
     accounts.set_role(session, "li.si", Role.ADMINISTRATOR, actor="test")
     accounts.set_password(session, "li.si", OTHER, actor="test")
-    assert accounts.role_of(session, "li.si", PASSWORD) is None
-    assert accounts.role_of(session, "li.si", OTHER) is Role.ADMINISTRATOR
+    assert role_of(session, "li.si", PASSWORD) is None
+    assert role_of(session, "li.si", OTHER) is Role.ADMINISTRATOR
     accounts.set_enabled(session, "li.si", enabled=False, actor="test")
-    assert accounts.role_of(session, "li.si", OTHER) is None
+    assert role_of(session, "li.si", OTHER) is None
     assert [(each.name, each.enabled) for each in accounts.listed(session)] == [("li.si", False)]
     events = session.execute("SELECT event FROM qianzhi.audit ORDER BY audit_id").fetchall()
     assert [str(event).rpartition(":")[2] for (event,) in events] == ["added", "role", "password", "disabled"]
@@ -95,7 +102,7 @@ def test_a_name_is_one_account(session: Session) -> None:
     accounts.add(session, "li", Role.VIEWER, PASSWORD, actor="test")
     with pytest.raises(SenderError):
         accounts.add(session, "li", Role.ADMINISTRATOR, OTHER, actor="test")
-    assert accounts.role_of(session, "li", PASSWORD) is Role.VIEWER
+    assert role_of(session, "li", PASSWORD) is Role.VIEWER
     with pytest.raises(SenderError):
         accounts.set_enabled(session, "nobody", enabled=True, actor="test")
 
@@ -189,16 +196,138 @@ def test_guessing_keeps_nobody_out_where_he_was_before(sessions: Pool, session: 
     assert [isinstance(each, Refused) and each.until is None for each in tries] == [True] * 5 + [False]
 
 
+def change_role(session: Session) -> None:
+    """Give somebody another role."""
+    accounts.set_role(session, "somebody", Role.VIEWER, actor="test")
+
+
+def change_password(session: Session) -> None:
+    """Give somebody another password."""
+    accounts.set_password(session, "somebody", OTHER, actor="test")
+
+
+def disable(session: Session) -> None:
+    """Let somebody in no longer."""
+    accounts.set_enabled(session, "somebody", enabled=False, actor="test")
+
+
+CHANGES = [change_role, change_password, disable]
+
+
+def still_open(session: Session) -> list[object]:
+    """Whose sessions are open."""
+    rows = session.execute("SELECT account FROM qianzhi.console_sessions WHERE ended_at IS NULL").fetchall()
+    return [account for (account,) in rows]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_an_account_that_changes_while_it_is_judged_is_not_let_in(
+    sessions: Pool, session: Session, monkeypatch: pytest.MonkeyPatch, change: Callable[[Session], None]
+) -> None:
+    """What was found right a tenth of a second ago counts no more; the try stays counted, and is told as refused."""
+    accounts.add(session, "somebody", Role.OPERATOR, PASSWORD, actor="test")
+    kept = Sessions(sessions, Limits())
+    entrance = Entrance(sessions, kept, {})
+    matches = passwords.matches
+
+    def slowly(password: str, verifier: str | None) -> bool:
+        found = matches(password, verifier)
+        change(session)
+        kept.end_of("somebody")
+        return found
+
+    monkeypatch.setattr(passwords, "matches", slowly)
+    assert entrance.enter("somebody", PASSWORD, "192.0.2.1") == Refused()
+    assert still_open(session) == []
+    last = session.execute("SELECT event FROM qianzhi.audit ORDER BY audit_id DESC LIMIT 1").fetchone()
+    counted = session.execute("SELECT failures FROM qianzhi.console_failures WHERE subject ~ '^account'").fetchone()
+    assert (last, counted) == (("console:session:refused",), (1,))
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_session_that_is_opened_or_found_meanwhile_ends_with_the_change(
+    sessions: Pool, session: Session, ledger: str, monkeypatch: pytest.MonkeyPatch, change: Callable[[Session], None]
+) -> None:
+    """Whoever changes the account waits until the session is held, and then ends it where it is held too."""
+    accounts.add(session, "somebody", Role.OPERATOR, PASSWORD, actor="test")
+    kept = Sessions(sessions, Limits())
+    hold = kept._hold
+    changing: list[threading.Thread] = []
+
+    def change_and_end() -> None:
+        with connect(ledger, application="changes", autocommit=True) as other:
+            change(other)
+        kept.end_of("somebody")
+
+    def hold_late(live: Live) -> Live:
+        changing.append(threading.Thread(target=change_and_end))
+        changing[-1].start()
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'changes' AND wait_event_type = 'Lock'"
+        while changing[-1].is_alive() and session.execute(waiting).fetchone() is None:
+            clock.sleep(0.02)
+        return hold(live)
+
+    monkeypatch.setattr(kept, "_hold", hold_late)
+    with sessions.connection() as lent:
+        judged = accounts.judge(session, "somebody", PASSWORD)
+        assert judged is not None
+        assert accounts.is_as_judged(lent, judged)
+        token, live = kept.open(lent, WHO, "192.0.2.1")
+    changing.pop().join()
+    assert (live.ended, kept.find(token), still_open(session)) == (True, None, [])
+
+    token, _ = opened(Sessions(sessions, Limits()), sessions)
+    found = kept.find(token)
+    changing.pop().join()
+    assert found is not None
+    assert (found.ended, kept.find(token), still_open(session)) == (True, None, [])
+
+
+def test_a_role_whose_password_changes_while_it_is_judged_is_not_let_in(sessions: Pool, session: Session) -> None:
+    """The database is asked again once the session is there, so that the change or the sign-in sees the other."""
+    password, asked = PASSWORD, 0
+    entrance: Entrance
+
+    def change(_present: str, wanted: str) -> None:
+        nonlocal password
+        password = wanted
+
+    def is_right(given: str) -> bool:
+        nonlocal asked
+        asked += 1
+        found = given == password
+        if asked == 2:
+            assert isinstance(inside, Entered)
+            entrance.change_password(inside.live, PASSWORD, OTHER)
+        return found
+
+    entrance = Entrance(sessions, Sessions(sessions, Limits()), {"us_pos": DatabaseAccount(is_right, change)})
+    asked = 10
+    inside = entrance.enter("us_pos", PASSWORD, "192.0.2.1")
+    assert isinstance(inside, Entered)
+    asked = 1
+    assert entrance.enter("us_pos", PASSWORD, "192.0.2.2") == Refused()
+    assert still_open(session) == ["us_pos"]
+    assert not inside.live.ended
+    assert isinstance(entrance.enter("us_pos", OTHER, "192.0.2.2"), Entered)
+
+
 def test_neighbours_in_one_ipv6_network_count_as_one() -> None:
     """A household has more addresses than anybody could count."""
     one, two, other = (throttle.attempt("a", f"2001:db8:{n}::{m}", known=True) for n, m in ((1, 1), (1, 2), (2, 1)))
     assert one.address == two.address != other.address
 
 
+def opened(kept: Sessions, sessions: Pool) -> tuple[str, Live]:
+    """A session of somebody."""
+    with sessions.connection() as session:
+        return kept.open(session, WHO, "192.0.2.1")
+
+
 def test_a_session_ends_unused_or_in_time(sessions: Pool, time: Time) -> None:
     """Half an hour unused, or twelve hours at most; and survives the process that opened it."""
     kept = Sessions(sessions, Limits(hours=12, idle_minutes=30))
-    token, live = kept.open(WHO, "192.0.2.1")
+    token, live = opened(kept, sessions)
     for _ in range(23):
         time.turn(minutes=29)
         assert kept.find(token) is live
@@ -210,7 +339,7 @@ def test_a_session_ends_unused_or_in_time(sessions: Pool, time: Time) -> None:
     assert found.who == WHO
     time.turn(minutes=58)
     assert restarted.find(token) is None
-    idle, _ = kept.open(WHO, "192.0.2.1")
+    idle, _ = opened(kept, sessions)
     time.turn(minutes=31)
     kept.sweep()
     assert kept.find(idle) is None
@@ -220,7 +349,7 @@ def test_a_command_ends_what_the_console_holds(sessions: Pool, session: Session)
     """An account that is disabled elsewhere is out at the next sweep, and whoever waits is told."""
     kept = Sessions(sessions, Limits())
     accounts.add(session, "somebody", Role.OPERATOR, PASSWORD, actor="test")
-    token, live = kept.open(WHO, "192.0.2.1")
+    token, live = opened(kept, sessions)
     told: list[str] = []
     live.on_end(lambda: told.append("ended"))
     forget = live.on_end(lambda: told.append("never"))

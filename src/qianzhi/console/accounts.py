@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from qianzhi.console import passwords
@@ -37,6 +37,15 @@ class Account:
     last_signed_in_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An account as it was when its password was found right."""
+
+    name: str
+    role: Role
+    verifier: str = field(repr=False)
+
+
 def listed(session: Session) -> list[Account]:
     """Return every account, by name."""
     with translated("The accounts were not read"):
@@ -44,11 +53,21 @@ def listed(session: Session) -> list[Account]:
     return [Account(str(row[0]), Role(str(row[1])), *row[2:]) for row in rows]  # type: ignore[arg-type]
 
 
-def role_of(session: Session, name: str, password: str) -> Role | None:
-    """Return the role of an account whose password this is; None otherwise, and as slowly for names of nobody."""
+def judge(session: Session, name: str, password: str) -> Judged | None:
+    """Return an account whose password this is; None otherwise, and as slowly for names of nobody."""
     row = session.execute(_QUERIES.find, {"name": name}).fetchone() if NAME.fullmatch(name) else None
     right = passwords.matches(password, str(row[0]) if row is not None else None)
-    return Role(str(row[1])) if row is not None and right else None
+    return Judged(name, Role(str(row[1])), str(row[0])) if row is not None and right else None
+
+
+def is_as_judged(session: Session, judged: Judged) -> bool:
+    """
+    Tell whether an account is still what it was when it was judged, and keep it so until the transaction ends.
+
+    A session that is opened in the same transaction is seen, and ended, by whoever changes the account afterwards.
+    """
+    values = {"name": judged.name, "role": judged.role.value, "verifier": judged.verifier}
+    return session.execute(_QUERIES.as_judged, values).fetchone() is not None
 
 
 def exists(session: Session, name: str) -> bool:

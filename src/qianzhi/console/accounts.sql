@@ -2,6 +2,12 @@
 -- The verifier and role of an account that may sign in.
 SELECT verifier, role::text FROM qianzhi.console_accounts WHERE name = %(name)s AND enabled;
 
+-- name: as_judged
+-- An account that is still as it was when a password of it was judged; who wants to change it now waits for this
+-- transaction, and who did so before is waited for.
+SELECT 1 FROM qianzhi.console_accounts
+WHERE name = %(name)s AND verifier = %(verifier)s AND role = %(role)s::qianzhi.console_role AND enabled FOR SHARE;
+
 -- name: exists
 -- Whether there is an account of a name, enabled or not.
 SELECT 1 FROM qianzhi.console_accounts WHERE name = %(name)s;

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    from qianzhi.console.accounts import Judged
     from qianzhi.console.sessions import Live, Sessions
+    from qianzhi.console.throttle import Attempt
     from qianzhi.db.pool import Pool
     from qianzhi.db.server import Session
 
@@ -53,6 +55,14 @@ class Refused:
     until: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """Who somebody was found to be, and the account that this rests on; None for one of the database."""
+
+    who: Who
+    judged: Judged | None = None
+
+
 class Entrance:
     """Signs in and out and changes passwords; everything here waits, and is called in threads."""
 
@@ -76,15 +86,13 @@ class Entrance:
             if until is not None:
                 log.warning("console:entrance:throttled")
                 return Refused(until)
-        who = self._who(name, password)
+        claim = self._claim(name, password)
+        entered = self._let_in(claim, password, tried, address) if claim is not None else None
+        if entered is not None:
+            return entered
         with translated("The sign-in was not judged"), self._pool.connection() as session:
-            if who is None:
-                _note(session, "console", "refused", name if known else "unknown name", address=address)
-                return Refused()
-            throttle.clear(session, tried, now)
-            _note(session, who.actor, "opened", who.account, address=address)
-        token, live = self._sessions.open(who, address)
-        return Entered(token, live)
+            _note(session, "console", "refused", name if known else "unknown name", address=address)
+        return Refused()
 
     def leave(self, live: Live, *, everywhere: bool = False) -> None:
         """Sign out, here or wherever the account is signed in."""
@@ -105,7 +113,7 @@ class Entrance:
             until = throttle.admit(session, tried, now)
         if until is not None:
             raise SenderError("Too many tries with a wrong password.", remedy="Wait a minute, then try again.")
-        if self._who(name, present) is None:
+        if self._claim(name, present) is None:
             raise SenderError("The present password is not right.", remedy="Type it again.")
         passwords.require_good(wanted, name)
         if live.who.is_database:
@@ -119,13 +127,36 @@ class Entrance:
                 accounts.set_password(session, name, wanted, actor=live.who.actor, but=live.digest)
         self._sessions.end_of(name, but=live)
 
-    def _who(self, name: str, password: str) -> Who | None:
+    def _let_in(self, claim: _Claim, password: str, tried: Attempt, address: str) -> Entered | None:
+        """
+        Open a session for somebody who was found right; None when the account was changed since.
+
+        Whoever changes an account ends its sessions afterwards. So either the change is seen here, or this session
+        there: a named account is kept as it is while the session is opened, a role's password is asked for once more.
+        """
+        who = claim.who
+        with translated("The sign-in was not judged"), self._pool.connection() as session:
+            throttle.clear(session, tried, clock.now())
+            if claim.judged is not None and not accounts.is_as_judged(session, claim.judged):
+                session.rollback()
+                return None
+            _note(session, who.actor, "opened", who.account, address=address)
+            entered = Entered(*self._sessions.open(session, who, address))
+        is_still_right = not who.is_database
+        try:
+            is_still_right = is_still_right or self.database_accounts[who.account].is_right(password)
+        finally:
+            if not is_still_right:
+                self.leave(entered.live)
+        return entered if is_still_right else None
+
+    def _claim(self, name: str, password: str) -> _Claim | None:
         if name in self.database_accounts:
             right = bool(password) and self.database_accounts[name].is_right(password)
-            return Who(name, DATABASE_ROLE, is_database=True) if right else None
+            return _Claim(Who(name, DATABASE_ROLE, is_database=True)) if right else None
         with translated("The sign-in was not judged"), self._pool.connection() as session:
-            role = accounts.role_of(session, name, password)
-        return Who(name, role) if role is not None else None
+            judged = accounts.judge(session, name, password)
+        return _Claim(Who(name, judged.role), judged) if judged is not None else None
 
 
 def _note(session: Session, actor: str, action: str, account: str, **detail: object) -> None:

@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from qianzhi.console.roles import Role
 from qianzhi.db.queries import load
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qianzhi.db.pool import Pool
+    from qianzhi.db.server import Session
 
 TOKEN_BYTES: Final = 32
 TOKEN_CHARACTERS_MAX: Final = 64
@@ -94,8 +95,12 @@ class Sessions:
         self._live: dict[bytes, Live] = {}
         self._lock = threading.Lock()
 
-    def open(self, who: Who, address: str) -> tuple[str, Live]:
-        """Open a session; the token is for the browser alone."""
+    def open(self, session: Session, who: Who, address: str) -> tuple[str, Live]:
+        """
+        Open a session in a transaction of the caller; the token is for the browser alone.
+
+        It is held before the transaction ends: who waits for that to end the account's sessions finds it in memory.
+        """
         token, now = secrets.token_urlsafe(TOKEN_BYTES), clock.now()
         live = Live(_digest(token), who, now, now, now + timedelta(hours=self._limits.hours))
         values = {
@@ -107,10 +112,8 @@ class Sessions:
             "now": now,
             "expires_at": live.expires_at,
         }
-        with translated("The session was not opened"), self._pool.connection() as session:
-            session.execute(_QUERIES.open, values)
-        self._hold(live)
-        return token, live
+        session.execute(_QUERIES.open, values)
+        return token, self._hold(live)
 
     def held(self, token: str) -> Live | None:
         """Return the session of a token if it is in memory, without asking the database."""
@@ -123,18 +126,14 @@ class Sessions:
             return None
         if (live := self.held(token)) is not None:
             return live
-        digest = _digest(token)
         with translated("The session was not read"), self._pool.connection() as session:
-            row = session.execute(_QUERIES.find, {"digest": digest}).fetchone()
-        if row is None:
-            return None
-        account, role, is_database, opened_at, seen_at, expires_at = row
-        who = Who(str(account), Role(str(role)), bool(is_database))
-        found = Live(digest, who, opened_at, seen_at, expires_at)
-        if not self._lasts(found, clock.now()):
-            self.end(found)
-            return None
-        return self._hold(found)
+            found = _read(session, _digest(token))
+            if found is None:
+                return None
+            if self._lasts(found, clock.now()):
+                return self._hold(found)  # before the transaction ends, as in `open`
+        self.end(found)
+        return None
 
     def end(self, live: Live) -> None:
         """End a session: nothing answers to it any more, and its sockets are cut."""
@@ -177,6 +176,15 @@ class Sessions:
         with self._lock:
             self._live.pop(live.digest, None)
         live.end()
+
+
+def _read(session: Session, digest: bytes) -> Live | None:
+    row = session.execute(_QUERIES.find, {"digest": digest}).fetchone()
+    if row is None:
+        return None
+    kept = cast("tuple[str, str, bool, datetime, datetime, datetime]", row)
+    account, role, is_database, opened_at, seen_at, expires_at = kept
+    return Live(digest, Who(account, Role(role), is_database), opened_at, seen_at, expires_at)
 
 
 def _digest(token: str) -> bytes:

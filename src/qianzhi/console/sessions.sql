@@ -6,9 +6,9 @@ VALUES (%(digest)s, %(account)s, %(role)s::qianzhi.console_role, %(is_database)s
         %(now)s, %(now)s, %(expires_at)s);
 
 -- name: find
--- A session that nobody has ended.
+-- A session that nobody has ended; who wants to end it now waits for this transaction.
 SELECT account, role::text, is_database, opened_at, seen_at, expires_at
-FROM qianzhi.console_sessions WHERE token_digest = %(digest)s AND ended_at IS NULL;
+FROM qianzhi.console_sessions WHERE token_digest = %(digest)s AND ended_at IS NULL FOR SHARE;
 
 -- name: end
 -- A session ends.
