@@ -216,3 +216,27 @@ def test_writing_starts_a_file_where_there_is_none(tmp_path: Path) -> None:
 
     assert written.hub.regulators == ("guangdong",)
     assert load_settings(home, {}) == written
+
+
+def test_what_is_returned_after_writing_is_what_counts(home: Home) -> None:
+    """Who goes on with it after `init` does what `run` will do."""
+    variable = {"QIANZHI_GATEWAY__DATABASE__PORT": "15432"}
+
+    written = write_settings(home, {"gateway.institution": "4401000999"}, variable)
+
+    assert (written.gateway.institution, written.gateway.database.port) == ("4401000999", 15432)
+    assert written == load_settings(home, variable)
+
+
+def test_writing_what_a_variable_goes_over_is_refused(home: Home) -> None:
+    """It would seem changed and not count; the value that the variable says may be written."""
+    variable = "QIANZHI_GATEWAY__DESTINATIONS__PROVINCE__URL"
+    environment = {variable: "https://a.example"}
+
+    with pytest.raises(ConfigurationError, match=variable) as refused:
+        write_settings(home, {"gateway.destinations.province.url": "https://b.example"}, environment)
+
+    assert "b.example" not in str(refused.value)
+    assert home.settings.read_text(encoding="utf-8") == FILE
+    write_settings(home, {"gateway.destinations.province.url": "https://a.example"}, environment)
+    assert load_settings(home, {}).gateway.destinations["province"].url == "https://a.example"

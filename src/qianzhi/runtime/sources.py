@@ -59,18 +59,15 @@ def load_settings(home: Home, environment: Mapping[str, str] | None = None) -> S
     Raises ConfigurationError that names each wrong key, where it stands and, if it is misspelt, the nearest name;
     never a value.
     """
-    sources = _Sources(home, _parse(home.settings, _read(home.settings)))
-    for variable, value in sorted((os.environ if environment is None else environment).items()):
-        if variable.startswith(VARIABLE_PREFIX) and variable != HOME_VARIABLE and value:
-            _overlay(sources, variable, value)
-    return _validated(sources)
+    return _validated(_overlaid(home, _read(home.settings), environment))
 
 
-def write_settings(home: Home, changes: Mapping[str, object]) -> Settings:
+def write_settings(home: Home, changes: Mapping[str, object], environment: Mapping[str, str] | None = None) -> Settings:
     """
-    Change settings by their dotted names in `qianzhi.toml` (None removes one), keep everything else, and return all.
+    Change settings by their dotted names in `qianzhi.toml` (None removes one), keep the rest; return what counts now.
 
-    Raises ConfigurationError, and writes nothing, when the outcome would be refused. Safe to repeat.
+    Raises ConfigurationError, and writes nothing, when the outcome would be refused, or when an environment variable
+    says otherwise and goes over the change. Safe to repeat.
     """
     before = _read(home.settings)
     _parse(home.settings, before)
@@ -78,9 +75,33 @@ def write_settings(home: Home, changes: Mapping[str, object]) -> Settings:
     for name, value in changes.items():
         _put(document, name.split("."), value)
     text = tomlkit.dumps(document)
-    settings = _validated(_Sources(home, _parse(home.settings, text)))
+    written, sources = _validated(_Sources(home, _parse(home.settings, text))), _overlaid(home, text, environment)
+    settings = _validated(sources)
+    for name in changes:
+        if _said(written, name) != _said(settings, name):
+            raise ConfigurationError(
+                f"{name} cannot be changed in {home.settings}: {sources.of(tuple(name.split('.')))} says otherwise.",
+                remedy="Change the variable, or unset it, here and where the service gets it from.",
+            )
     write_durably(home.settings, text.encode("utf-8"))
     return settings
+
+
+def _said(settings: Settings, name: str) -> object:
+    """Return what a setting is by its dotted name; None where a table lacks the entry."""
+    node: Any = settings
+    for part in name.split("."):
+        node = node.get(part) if isinstance(node, dict) else getattr(node, part, None)
+    return node
+
+
+def _overlaid(home: Home, text: str, environment: Mapping[str, str] | None) -> _Sources:
+    """Return what the file says, and over it the environment."""
+    sources = _Sources(home, _parse(home.settings, text))
+    for variable, value in sorted((os.environ if environment is None else environment).items()):
+        if variable.startswith(VARIABLE_PREFIX) and variable != HOME_VARIABLE and value:
+            _overlay(sources, variable, value)
+    return sources
 
 
 def _read(file: Path) -> str:
