@@ -59,7 +59,7 @@ def _add_documents(app: FastAPI, desk: Desk) -> None:
             )
             if isinstance(body, Problem):
                 return await refuse(request, body)
-            answer = await desk.examine(lambda: _hand_in(desk, sender, wanted, body, dated))
+            answer = await desk.examine(sender.institution_id, lambda: _hand_in(desk, sender, wanted, body, dated))
         return answer_with(answer) if isinstance(answer, Problem) else json(orjson.dumps(answer.as_json()))
 
     @app.get("/v1/{regulator}/documents")

@@ -40,8 +40,11 @@ BATCHES_OF_ONE_AT_ONCE_MAX: Final = 2
 """Of those, for one institution: batches of one dataset wait for each other, and others must not wait with them."""
 
 QUERIES_AT_ONCE_MAX: Final = 4
-EXAMINATIONS_AT_ONCE_MAX: Final = 1
-"""Documents that a child process looks into; they come seldom, and batches must not wait for them."""
+EXAMINATIONS_AT_ONCE_MAX: Final = 2
+"""Documents that a child process looks into, each bounded in time and memory; batches must not wait for them."""
+
+EXAMINATIONS_OF_ONE_AT_ONCE_MAX: Final = 1
+"""Of those, for one institution: others do not wait for what takes it a minute."""
 
 HEALTH_SECONDS_MAX: Final = 5.0
 FREE_BYTES_MIN: Final = 256 * 2**20
@@ -63,6 +66,7 @@ class Desk:
     _queries: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(QUERIES_AT_ONCE_MAX))
     _examinations: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(EXAMINATIONS_AT_ONCE_MAX))
     _turns: dict[int, CapacityLimiter] = field(default_factory=dict)
+    _examination_turns: dict[int, CapacityLimiter] = field(default_factory=dict)
 
     def close(self) -> None:
         """Close every session."""
@@ -78,9 +82,11 @@ class Desk:
         async with turn:
             return await anyio.to_thread.run_sync(_translated(work), limiter=self._batches)
 
-    async def examine(self, work: Callable[[], T]) -> T:
-        """Look into a document in a thread, one at a time."""
-        return await anyio.to_thread.run_sync(_translated(work), limiter=self._examinations)
+    async def examine(self, institution_id: int, work: Callable[[], T]) -> T:
+        """Look into a document in a thread, after others of the same institution."""
+        turn = self._examination_turns.setdefault(institution_id, CapacityLimiter(EXAMINATIONS_OF_ONE_AT_ONCE_MAX))
+        async with turn:
+            return await anyio.to_thread.run_sync(_translated(work), limiter=self._examinations)
 
     def ailment(self) -> str | None:
         """Return what keeps this process from taking batches, or None. The words are for people who look after it."""
