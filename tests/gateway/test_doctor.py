@@ -157,10 +157,11 @@ def test_what_a_regulators_question_needs_is_looked_at(
     file = keys_file(home, "guangdong")
     keys.ensure_key(file, 64, clock.now())
     assert told(home, settings, monkeypatch)["evidence key"].health is Health.WELL
-    keys.rotate(file, 64, clock.now(), overlap=timedelta(days=14))
+    now = clock.now()
+    keys.rotate(file, 64, now, overlap=timedelta(days=14))
     changed = told(home, settings, monkeypatch)["evidence key"]
     assert changed.health is Health.NOTE
-    assert f"{clock.now() + timedelta(days=14):%Y-%m-%d}" in changed.as_json("en")["what"]
+    assert f"{clock.local(now + timedelta(days=14)):%Y-%m-%d}" in changed.as_json("en")["what"]
     assert not any(each.key in str(changed.as_json("zh")) for each in keys.read_keys(file))
 
 

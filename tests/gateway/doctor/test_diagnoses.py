@@ -27,6 +27,7 @@ from qianzhi.gateway.doctor.access import Access
 from qianzhi.gateway.doctor.folders import Scanners
 from qianzhi.gateway.doctor.hardware import GIB, Growth, Hardware
 from qianzhi.gateway.doctor.ports import Ports, Taker, Wanted
+from qianzhi.gateway.evidence.keys import Key
 from qianzhi.gateway.forecast import Forecast
 from qianzhi.ledger.promises import Left
 from qianzhi.regulators.guangdong.machine import MACHINE
@@ -167,6 +168,18 @@ def test_scanners_of_viruses(facts: Scanners, health: Health) -> None:
 def test_what_defender_answers(answer: str, excluded: tuple[str, ...] | None) -> None:
     """To who is no administrator it does not tell."""
     assert folders.parsed(answer) == excluded
+
+
+def test_a_day_is_that_of_the_calendar_on_the_wall() -> None:
+    """What ends in the first eight hours of a day in China does not end on the day before."""
+    ends_at = datetime(2026, 12, 4, 17, tzinfo=UTC)  # 01:00 on the 5th
+    ending = expiry.certificate("certificate", ends_at, Text("换", "Renew it."), now=NOW)
+    changed = evidence.key(
+        [Key("a", NOW - timedelta(days=9), ends_at), Key("b", ends_at - timedelta(days=30))], now=NOW
+    )
+    assert "2026-12-05" in ending.as_json("en")["what"]
+    assert "2026-12-05" in changed.as_json("zh")["what"]
+    assert "2026-11-05" in changed.as_json("zh")["what"]
 
 
 @pytest.mark.parametrize(("days", "health"), [(0, WELL), (180, WELL), (181, NOTE)])

@@ -9,6 +9,7 @@ from qianzhi.gateway.diagnosis import Diagnosis, ill, note, well
 from qianzhi.gateway.doctor import expiry
 from qianzhi.gateway.evidence import asking, assembly
 from qianzhi.gateway.evidence.keys import read_keys
+from qianzhi.runtime import clock
 from qianzhi.specs.model import Text
 
 if TYPE_CHECKING:
@@ -86,9 +87,9 @@ def key(keys: Sequence[Key], *, now: datetime) -> Diagnosis:
                 "Run `qianzhi gateway evidence key`, and tell the regulator.",
             ),
         )
-    made_on = f"{valid[-1].made_at:%Y-%m-%d}"
+    made_on = f"{clock.local(valid[-1].made_at):%Y-%m-%d}"
     if ends := [each.ends_at for each in valid if each.ends_at is not None]:
-        day = f"{min(ends):%Y-%m-%d}"
+        day = f"{clock.local(min(ends)):%Y-%m-%d}"
         return note(
             name,
             Text(

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from qianzhi.gateway.diagnosis import Diagnosis, ill, note, well
+from qianzhi.runtime import clock
 from qianzhi.specs.model import Text
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def held(title: str, file: Path, remedy: Text, *, now: datetime) -> Diagnosis:
 
 def certificate(title: str, ends_at: datetime, remedy: Text, *, now: datetime) -> Diagnosis:
     """Return how long a certificate lasts. Pure."""
-    day = f"{ends_at:%Y-%m-%d}"
+    day = f"{clock.local(ends_at):%Y-%m-%d}"
     if ends_at <= now:
         return ill(title, Text(f"已于 {day} 到期。", f"It ended on {day}."), remedy)
     if ends_at - now < EXPIRY_DAYS * _DAY:

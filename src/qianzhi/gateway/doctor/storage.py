@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from qianzhi.errors import OperatorError
 from qianzhi.gateway.diagnosis import Diagnosis, both, ill, note, well
 from qianzhi.gateway.doctor.hardware import FREE_BYTES_MIN, GIB
+from qianzhi.runtime import clock
 from qianzhi.specs.model import Text
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def key_file(keys: KeyFile | None) -> Diagnosis:
             Text(f"无法使用，上传已停止：{what.zh}", f"It cannot be used, and nothing goes: {what.en}"),
             both(error.remedy),
         )
-    made_on = f"{versions[-1].made_at:%Y-%m-%d}"
+    made_on = f"{clock.local(versions[-1].made_at):%Y-%m-%d}"
     return well(
         name,
         f"{keys.path} 可读，共 {len(versions)} 个版本，最新的生成于 {made_on}。",
