@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import random
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 # A property holds or not; how long an example takes says more of the machine than of the code.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
+
+PORT_MIN, PORT_MAX = 20_000, 28_000  # below what the system gives to outgoing connections, and no default of ours
+WORKERS_MAX = 8
 
 # Speed instead of durability: only ever for clusters that a test throws away.
 FORGETFUL = {
@@ -45,12 +51,16 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture(scope="session")
 def free_port() -> Callable[[], int]:
-    """Gives a TCP port of loopback that nobody listens on."""
+    """Gives a TCP port of loopback that nobody listens on: each once, and no two workers the same."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS_MAX
+    ports = list(range(PORT_MIN + worker, PORT_MAX, WORKERS_MAX))
+    random.SystemRandom().shuffle(ports)
 
     def find() -> int:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            return int(listener.getsockname()[1])
+        while True:
+            with socket.socket() as listener, suppress(OSError):
+                listener.bind(("127.0.0.1", port := ports.pop()))
+                return port
 
     return find
 

@@ -104,7 +104,7 @@ def running(home: Home, base: str) -> Iterator[Site]:
 def answers(base: str) -> bool:
     """Whether the console is there."""
     try:
-        return httpx.get(f"{base}/sign-in", trust_env=False).is_success
+        return httpx.get(f"{base}/sign-in", trust_env=False, timeout=60).is_success
     except httpx.TransportError:
         return False
 
@@ -180,7 +180,7 @@ def test_a_network_is_let_in_and_taken_off(guest: Visitor, site: Site) -> None:
 @pytest.mark.parametrize("name", ["viewer", "operator"])
 def test_only_administrators_change_how_it_runs(site: Site, path: str, name: str) -> None:
     """Others are told that the page is not for them."""
-    with httpx.Client(base_url=site.base, headers={"origin": site.base}, trust_env=False) as client:
+    with httpx.Client(base_url=site.base, headers={"origin": site.base}, trust_env=False, timeout=60) as client:
         assert client.post("/sign-in", data={"name": name, "password": PASSWORD}).status_code == 303
         assert client.get(path).status_code == 403
 
@@ -201,9 +201,10 @@ def test_a_part_is_restarted_from_the_page(guest: Visitor, site: Site) -> None:
     assert (entry.subject, "administrator" in entry.actor) == ("worker", True)
 
 
-def test_everything_is_restarted_with_its_settings_read_again(site: Site) -> None:
+def test_everything_is_restarted_with_its_settings_read_again(site: Site, free_port: Callable[[], int]) -> None:
     """A setting that was changed counts afterwards; wrong ones are refused, and all stays as it was."""
-    health, run = load_settings(site.home).gateway.health.port, site.home.end(End.GATEWAY).run
+    health, wanted = load_settings(site.home).gateway.health.port, free_port()
+    run = site.home.end(End.GATEWAY).run
     before = site.home.settings.read_bytes()
     wait_for(lambda: site.pid("health") is not None)
     old = site.pid("health")
@@ -213,15 +214,15 @@ def test_everything_is_restarted_with_its_settings_read_again(site: Site) -> Non
     wait_for(lambda: not list(run.glob("*.request")))
     assert site.pid("health") == old
     site.home.settings.write_bytes(before)
-    write_settings(site.home, {"gateway.health.port": health + 1})
+    write_settings(site.home, {"gateway.health.port": wanted})
     assert call(site.home.path, "gateway", "service", "restart").exit_code == 0
-    wait_for(lambda: _is_served(health + 1))
+    wait_for(lambda: _is_served(wanted))
     assert not _is_served(health)
     wait_for(lambda: answers(site.base))
 
 
 def _is_served(port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).is_success
+        return httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False, timeout=60).is_success
     except httpx.TransportError:
         return False
