@@ -28,7 +28,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 WIDTH, HEIGHT = 1280, 800
-WAIT_MILLISECONDS = 30_000
+WAIT_MILLISECONDS = 90_000
 
 
 @dataclass

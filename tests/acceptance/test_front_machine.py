@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 REGULATOR = regulators.regulator("guangdong")
 HUB, FRONT = "hub", "official"
-SOON_SECONDS_MAX = 30.0
+SOON_SECONDS_MAX = 90.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,7 @@ def test_a_json_batch_over_https_gets_its_receipt(town: Town) -> None:
     trust = ssl.create_default_context(cafile=town.authority)
     headers = {"Authorization": f"Bearer {said.output.strip()}"}
     address = f"{town.hub_url}/v1/{REGULATOR}"
-    with httpx.Client(base_url=address, headers=headers, verify=trust, trust_env=False) as client:
+    with httpx.Client(base_url=address, headers=headers, verify=trust, trust_env=False, timeout=60) as client:
         path = f"/batches/{uuid4()}"
         receipts = [client.put(path, json=batch), client.put(path, json=batch), client.get(path)]
         assert [answer.status_code for answer in receipts] == [200, 200, 200]

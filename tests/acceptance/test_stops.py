@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.faults
 
-BACK_SECONDS_MAX = 45.0
+BACK_SECONDS_MAX = 90.0
 PARTS = [
     (End.GATEWAY, "worker"),
     (End.GATEWAY, "health"),

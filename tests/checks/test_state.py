@@ -231,9 +231,9 @@ def test_a_key_that_fills_a_batch_takes_no_longer_than_many_keys() -> None:
     rows = read([Row(1, "A", "modify", 0)], dataset)
     rows = pl.concat([rows] * count).with_columns(row_id=pl.int_range(1, count + 1), content=pl.int_range(count))
     held = frame_of({"A": Standing(Row(0, "A", "new", 0), live=True)}, dataset)
-    begun = time.perf_counter()
+    begun = time.process_time()
     verdict = state.chain(rows, held, dataset, NOBODY)
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5
     assert verdict.states["row_id"].to_list() == [count]
 
 

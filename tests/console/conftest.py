@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SITE = Path(__file__).with_name("site.py")
 PASSWORD = "Right-1-password"  # noqa: S105 - of accounts that exist for the tests
-START_SECONDS_MAX = 30.0
+START_SECONDS_MAX = 90.0
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Console:
     @contextmanager
     def client(self, name: str | None = None, password: str = PASSWORD) -> Iterator[httpx.Client]:
         """Open a client; signed in when somebody is named."""
-        with httpx.Client(base_url=self.base, headers={"origin": self.base}, trust_env=False) as made:
+        with httpx.Client(base_url=self.base, headers={"origin": self.base}, trust_env=False, timeout=60) as made:
             if name is not None:
                 entered = made.post("/sign-in", data={"name": name, "password": password})
                 assert entered.status_code == 303, entered.text
@@ -85,7 +85,7 @@ def served(dsn: str, port: int, folder: Path, *, idle_minutes: float = 30) -> su
     while True:
         assert process.poll() is None, (folder / "console.out").read_text(encoding="utf-8")
         try:
-            httpx.get(f"http://127.0.0.1:{port}/sign-in", trust_env=False)
+            httpx.get(f"http://127.0.0.1:{port}/sign-in", trust_env=False, timeout=60)
         except httpx.TransportError:
             assert clock.monotonic() < until
             clock.sleep(0.1)
@@ -102,7 +102,7 @@ def console(
     process = served(dsn, port, tmp_path_factory.mktemp("console"))
     yield Console(f"http://127.0.0.1:{port}", dsn)
     process.terminate()
-    process.wait(30)
+    process.wait(60)
 
 
 @pytest.fixture(scope="module")

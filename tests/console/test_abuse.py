@@ -43,7 +43,7 @@ def socket(
     cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
     origin = origin or console.base
     with connect(address, additional_headers={"Cookie": cookies, "Origin": origin}, proxy=None) as opened:
-        assert opened.recv(5)[:1] == "0"
+        assert opened.recv(60)[:1] == "0"
         with suppress(ConnectionClosed):  # where nobody is signed in it ends at once
             opened.send("40")
         yield opened
@@ -54,7 +54,7 @@ def said(opened: ClientConnection, *, until: str = "") -> list[str]:
     found: list[str] = []
     try:
         while not (until and any(until in text for text in found)):
-            found.append(str(opened.recv(5 if until else SILENCE_SECONDS)))
+            found.append(str(opened.recv(60 if until else SILENCE_SECONDS)))
     except (TimeoutError, ConnectionClosed):
         pass
     return found

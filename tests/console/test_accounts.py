@@ -6,6 +6,7 @@ import statistics
 import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from time import thread_time
 
 import pytest
 from psycopg.errors import Error
@@ -139,9 +140,9 @@ def test_asking_for_nobody_takes_as_long_as_for_somebody() -> None:
     passwords.matches("wrong", None)
 
     def seconds(verifier: str | None) -> float:
-        began = clock.monotonic()
+        began = thread_time()  # what others do meanwhile on a busy machine does not count
         passwords.matches("wrong", verifier)
-        return clock.monotonic() - began
+        return thread_time() - began
 
     tries = [(seconds(kept), seconds(None)) for _ in range(5)]
     known, unknown = (statistics.median(each) for each in zip(*tries, strict=True))

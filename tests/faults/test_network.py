@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.faults
 
-IMPATIENT_SECONDS = 0.4
+IMPATIENT_SECONDS = 2.0  # long enough for a hub on a busy machine to have taken the batch
 ROWS = 12
 STORING = {
     Manner.FAILING_AFTERWARDS,

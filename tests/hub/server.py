@@ -59,7 +59,7 @@ class Hub:
             base_url=f"https://127.0.0.1:{self.port}/v1/{GUANGDONG}",
             headers=bearer,
             verify=self.tls,
-            timeout=30,
+            timeout=60,
             trust_env=False,
         )
 
@@ -143,7 +143,7 @@ def await_health(port: int, tls: ssl.SSLContext, serving: subprocess.Popen[bytes
 def dribble(hub: Hub, path: str, *, length: int) -> ssl.SSLSocket:
     """Open a connection and send the head of a PUT and nothing else."""
     connection = hub.tls.wrap_socket(
-        socket.create_connection(("127.0.0.1", hub.port), timeout=20), server_hostname="127.0.0.1"
+        socket.create_connection(("127.0.0.1", hub.port), timeout=90), server_hostname="127.0.0.1"
     )
     head = (
         f"PUT /v1/{GUANGDONG}{path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {hub.credential}\r\n"

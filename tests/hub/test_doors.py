@@ -157,7 +157,7 @@ def test_the_validation_log_shows_what_failed(client: httpx.Client) -> None:
 
 def test_health_and_description_need_no_credential(hub: Hub) -> None:
     """/healthz says that all is well; the description of the doors is there, and no page that loads from elsewhere."""
-    with httpx.Client(base_url=f"https://127.0.0.1:{hub.port}", verify=hub.tls, trust_env=False) as anybody:
+    with httpx.Client(base_url=f"https://127.0.0.1:{hub.port}", verify=hub.tls, trust_env=False, timeout=60) as anybody:
         said = anybody.get("/healthz").json()
         assert said["status"] == "ok"
         assert set(said["editions"]) == set(said["regulators"]) == {"guangdong"}

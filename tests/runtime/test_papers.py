@@ -17,7 +17,7 @@ from qianzhi.runtime.papers import Objection, Paper
 from qianzhi.specs.paperwork import Kind
 
 EVERY = tuple(Kind)
-SECONDS_MAX = 25.0
+SECONDS_MAX = pdf.SECONDS_MAX + 30.0
 
 
 def code(content: bytes, accepts: tuple[Kind, ...] = EVERY) -> str:

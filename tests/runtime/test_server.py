@@ -120,7 +120,7 @@ def test_a_failing_request_shows_neither_query_nor_text_in_the_log(
 
 
 def _client(identity: Identity) -> httpx.Client:
-    return httpx.Client(verify=ssl.create_default_context(cafile=identity.authority), trust_env=False, timeout=30)
+    return httpx.Client(verify=ssl.create_default_context(cafile=identity.authority), trust_env=False, timeout=60)
 
 
 def _path() -> str:

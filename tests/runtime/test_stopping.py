@@ -15,7 +15,7 @@ from qianzhi.runtime.stopping import SUPERVISOR_VARIABLE, StopRequests
 
 ROOT = Path(__file__).parents[2]
 CHILD = Path(__file__).with_name("child.py")
-SECONDS_MAX = 20.0
+SECONDS_MAX = 90.0
 
 
 def test_signals_are_counted_while_it_is_entered() -> None:
@@ -26,7 +26,7 @@ def test_signals_are_counted_while_it_is_entered() -> None:
         assert not stop.requested
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGINT)
-        assert stop.wait(1)
+        assert stop.wait(SECONDS_MAX)
 
     assert stop.count == 2
     assert signal.getsignal(signal.SIGINT) is before
@@ -40,15 +40,15 @@ def test_waiting_ends_when_somebody_asks() -> None:
     threading.Timer(0.1, lambda: setattr(stop, "count", 1)).start()
     began = time.monotonic()
 
-    assert stop.wait(30)
-    assert time.monotonic() - began < 5
+    assert stop.wait(SECONDS_MAX * 10)
+    assert time.monotonic() - began < SECONDS_MAX
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no zombies")
 def test_a_supervisor_that_nobody_buries_is_gone(tmp_path: Path) -> None:
     """A dead supervisor whose parent never asks for its end is followed all the same."""
     notes = tmp_path / "notes"
-    supervisor = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    supervisor = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
     surroundings = {**os.environ, "PYTHONPATH": str(ROOT / "src"), SUPERVISOR_VARIABLE: str(supervisor.pid)}
     follower = subprocess.Popen([sys.executable, str(CHILD), "waits", str(notes)], env=surroundings)
     try:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from datetime import date
-from time import perf_counter
+from time import process_time
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -82,10 +82,10 @@ def test_volume_is_spread(whom: Parents) -> None:
 def test_volume_is_fast(whom: Parents) -> None:
     """A fifth of a million rows a second at the least, so that measurements do not wait for their rows."""
     rows = 400_000
-    began = perf_counter()
+    began = process_time()  # what others do meanwhile on a busy machine does not count
     made = sum(frame.height for frame in treatment_records(rows, whom, 5, ON))
     assert made == rows
-    assert rows / (perf_counter() - began) > ROWS_PER_SECOND_MIN
+    assert rows / (process_time() - began) > ROWS_PER_SECOND_MIN
 
 
 def test_volume_needs_children_and_adults(plan_of: Callable[..., Plan], guangdong: Regulator) -> None:

@@ -39,7 +39,7 @@ GUANGDONG: Evidence = regulators.adapter("guangdong", "evidence")
 DEFAULT = {name: values[0] for name, values in GUANGDONG.CHOICES.items()}
 BASE = "https://evidence.example/qz"
 START_SECONDS_MAX = 60.0
-STOP_SECONDS_MAX = 30.0
+STOP_SECONDS_MAX = 60.0
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def answering(postgres: Cluster, folder: Path, port: int, **more: object) -> Ite
     command = [sys.executable, "-m", "qianzhi", "gateway", "evidence", "serve", "--home", str(home.path)]
     process = subprocess.Popen(command)
     try:
-        with httpx.Client(verify=trust, trust_env=False, timeout=20) as client:
+        with httpx.Client(verify=trust, trust_env=False, timeout=60) as client:
             site = Site(home, port, media, client)
             _await_health(site, process)
             yield site

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,17 +27,22 @@ NOTED = Noted(datetime(2026, 11, 20, tzinfo=UTC), "GetPrescription", "served", N
 def test_questions_that_come_during_a_query_share_the_next_one() -> None:
     """A hundred at once take two queries: the first one's, and that of all others."""
     queries: list[int] = []
+    begun, go_on = threading.Event(), threading.Event()
 
     def read(wanted: Sequence[int]) -> dict[int, int]:
         queries.append(len(wanted))
-        time.sleep(0.05)
+        begun.set()
+        go_on.wait(90)
         return {key: key * key for key in wanted if key % 2}
 
     async def ask() -> list[int | None]:
         gathered = Gathering(read)
         first = asyncio.ensure_future(gathered.ask(1))
-        await asyncio.sleep(0.01)
-        found = await asyncio.gather(first, *(gathered.ask(number) for number in [*range(100), *range(100)]))
+        await asyncio.to_thread(begun.wait, 90)
+        others = [asyncio.ensure_future(gathered.ask(number)) for number in [*range(100), *range(100)]]
+        await asyncio.sleep(0)  # each of them has asked
+        go_on.set()
+        found = await asyncio.gather(first, *others)
         gathered.close()
         return list(found)
 
@@ -75,7 +79,7 @@ def test_too_many_waiting_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     go_on = threading.Event()
 
     def read(wanted: Sequence[int]) -> dict[int, int]:
-        go_on.wait(10)
+        go_on.wait(90)
         return dict.fromkeys(wanted, 1)
 
     async def ask() -> int:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 PASSWORD = "Right-1-password"  # noqa: S105 - of accounts that exist for the tests
-START_SECONDS_MAX = 60.0
+START_SECONDS_MAX = 90.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def console(home: Home, port: int, **environment: str) -> Iterator[str]:
         yield base
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
 
 
 def _answers(base: str) -> bool:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 PASSWORD = "Right-1-password"  # noqa: S105 - of accounts that exist for the tests
-START_SECONDS_MAX = 40.0
+START_SECONDS_MAX = 90.0
 NOTICE = "年度信息系统安全等级保护任务告知书（回执）及备案证明"
 
 
@@ -81,7 +81,7 @@ def site(postgres: Cluster, free_port: Callable[[], int], tmp_path_factory: pyte
             yield Site(f"http://127.0.0.1:{port}", hub)
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(60)
 
 
 def _await(process: subprocess.Popen[bytes], port: int, output: Path) -> None:

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.browser
 
 PASSWORD = "Right-1-password"  # noqa: S105 - of an account that exists for the tests
 RECORD = "2019031782837361728"
-START_SECONDS_MAX = 30.0
+START_SECONDS_MAX = 90.0
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def base(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             clock.sleep(0.1)
     yield address
     process.terminate()
-    process.wait(30)
+    process.wait(60)
     told.close()
 
 

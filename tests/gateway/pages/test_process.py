@@ -23,7 +23,7 @@ from qianzhi.runtime.sources import load_settings, write_settings
 def enter(base: str, name: str, password: str) -> httpx.Response:
     """Sign in."""
     data = {"name": name, "password": password}
-    return httpx.post(f"{base}/sign-in", data=data, headers={"origin": base}, trust_env=False, verify=False)  # noqa: S501 - ours
+    return httpx.post(f"{base}/sign-in", data=data, headers={"origin": base}, trust_env=False, timeout=60, verify=False)  # noqa: S501 - ours
 
 
 def test_the_database_s_account_signs_in_as_the_document_says(gateway: Gateway) -> None:
@@ -65,7 +65,7 @@ def test_by_https_the_cookie_never_goes_in_the_clear(gateway: Gateway, free_port
         assert "Secure" in entered.headers["set-cookie"]
         assert entered.headers["strict-transport-security"] == "max-age=31536000"
         with pytest.raises(httpx.TransportError):
-            httpx.get(base.replace("https", "http"), trust_env=False)
+            httpx.get(base.replace("https", "http"), trust_env=False, timeout=60)
 
 
 def test_only_loopback_is_served_without_a_certificate(gateway: Gateway) -> None:
@@ -88,7 +88,7 @@ def test_behind_a_proxy_every_address_has_the_sub_path(gateway: Gateway, free_po
     origin = "https://intranet.example"
     with (
         console(gateway.home, free_port(), QIANZHI_GATEWAY__CONSOLE__PUBLIC_BASE_URL=f"{origin}/front") as base,
-        httpx.Client(base_url=base, headers={"origin": origin}, trust_env=False) as client,
+        httpx.Client(base_url=base, headers={"origin": origin}, trust_env=False, timeout=60) as client,
     ):
         assert client.get("/failed").headers["location"] == "/front/sign-in?next=%2Ffailed"
         entered = client.post("/sign-in", data={"name": "us_pos", "password": gateway.database_password})

@@ -31,7 +31,7 @@ __all__ = ["kept", "samples"]  # fixtures of the data layer
 
 pytestmark = pytest.mark.browser
 PASSWORD = "Right-1-password"  # noqa: S105 - of an account that exists for the tests
-START_SECONDS_MAX = 30.0
+START_SECONDS_MAX = 90.0
 HOSTILE = "<img src=x onerror=hurt=1>=1+1"
 DEPARTMENT = "科室字典表"
 
@@ -59,7 +59,7 @@ def base(kept: Registry, free_port: Callable[[], int], tmp_path_factory: pytest.
         clock.sleep(0.1)
     yield address
     process.terminate()
-    process.wait(30)
+    process.wait(60)
 
 
 @pytest.fixture(scope="module")

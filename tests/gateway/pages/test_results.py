@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 SECRET = "Right-1-password"  # noqa: S105  # of accounts that exist for the test
-START_SECONDS_MAX = 30.0
+START_SECONDS_MAX = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def desk(postgres: Cluster, free_port: Callable[[], int], tmp_path_factory: pyte
         yield Desk(f"http://127.0.0.1:{port}", postgres.dsn(names[0]), official)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
 
 
 def delivered(folder: Path, postgres: Cluster, database: str, official: Official, port: int) -> Home:

@@ -27,7 +27,7 @@ OPEN = {
 def client(gateway: Gateway, name: str) -> Iterator[httpx.Client]:
     """Sign somebody in."""
     password = gateway.database_password if name == "us_pos" else PASSWORD
-    with httpx.Client(base_url=gateway.base, headers={"origin": gateway.base}, trust_env=False, timeout=30) as made:
+    with httpx.Client(base_url=gateway.base, headers={"origin": gateway.base}, trust_env=False, timeout=60) as made:
         assert made.post("/sign-in", data={"name": name, "password": password}).status_code == 303
         yield made
 

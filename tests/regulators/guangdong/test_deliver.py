@@ -47,6 +47,7 @@ RECEIPT = orjson.dumps(
     }
 )
 PROBLEM = orjson.dumps({"code": "some-code", "remedy": "Do something."})
+ANSWER_SECONDS = 90.0
 PATIENCE_SECONDS = 0.6
 
 
@@ -70,8 +71,8 @@ class Hub:
         return ssl.create_default_context(cafile=self.authority)
 
     def door(self, **more: Any) -> HubDoor:
-        """Return a door that loses its patience soon."""
-        return HubDoor(self.url, "guangdong", secret, self.tls, **({"answer_seconds": PATIENCE_SECONDS} | more))
+        """Return a door to it."""
+        return HubDoor(self.url, "guangdong", secret, self.tls, **({"answer_seconds": ANSWER_SECONDS} | more))
 
 
 def secret() -> str:
@@ -327,15 +328,17 @@ def test_what_is_no_http_is_tried_again(hub: Hub) -> None:
 
 
 def test_an_answer_that_does_not_come_is_tried_again(hub: Hub) -> None:
-    """After the time that the door has for it, and not much later."""
+    """After the time that the door has for it, and not only when the connection ends."""
+    over = threading.Event()
+    in_vain: list[bool] = []
 
     def silent(request: BaseHTTPRequestHandler) -> None:
-        time.sleep(2 * PATIENCE_SECONDS)
+        in_vain.append(not over.wait(ANSWER_SECONDS))
         request.close_connection = True
 
-    begun = time.monotonic()
-    assert isinstance(failure(hub, silent), RetryableError)
-    assert time.monotonic() - begun < 2 * PATIENCE_SECONDS
+    assert isinstance(failure(hub, silent, answer_seconds=PATIENCE_SECONDS), RetryableError)
+    assert not in_vain
+    over.set()
 
 
 def test_an_answer_that_drips_is_given_up(hub: Hub) -> None:
@@ -345,13 +348,14 @@ def test_an_answer_that_drips_is_given_up(hub: Hub) -> None:
         request.send_response(200)
         request.send_header("Content-Length", "1000000")
         request.end_headers()
-        for _ in range(200):
+        for _ in range(3_000):
             request.wfile.write(b" ")
             time.sleep(PATIENCE_SECONDS / 20)
+        to_the_end.append(True)
 
-    begun = time.monotonic()
-    assert isinstance(failure(hub, drip), RetryableError)
-    assert time.monotonic() - begun < 5 * PATIENCE_SECONDS
+    to_the_end: list[bool] = []
+    assert isinstance(failure(hub, drip, answer_seconds=PATIENCE_SECONDS), RetryableError)
+    assert not to_the_end
 
 
 @pytest.mark.parametrize("status", [200, 500])
@@ -368,7 +372,7 @@ def test_an_endless_answer_is_cut_off(hub: Hub, status: int) -> None:
             request.wfile.write(chunk)
             sent.append(2**16)
 
-    error = failure(hub, endless, receipt_bytes_max=2**20, answer_seconds=20.0)
+    error = failure(hub, endless, receipt_bytes_max=2**20)
     assert isinstance(error, OperatorError)
     assert error.what == "The answer is larger than 1048576 bytes."
     assert sum(sent) < 64 * 2**20
@@ -377,7 +381,9 @@ def test_an_endless_answer_is_cut_off(hub: Hub, status: int) -> None:
 def test_an_answer_that_unpacks_without_end_is_cut_off(hub: Hub) -> None:
     """The bound is on what comes out."""
     bomb = gzip.compress(bytes(64 * 2**20))
-    error = failure(hub, answering(200, bomb, Content_Encoding="gzip"), receipt_bytes_max=2**20, answer_seconds=20.0)
+    error = failure(
+        hub, answering(200, bomb, Content_Encoding="gzip"), receipt_bytes_max=2**20, answer_seconds=ANSWER_SECONDS
+    )
     assert isinstance(error, OperatorError)
 
 
@@ -401,7 +407,7 @@ def test_a_hub_that_refuses_before_it_has_read_all_is_understood(hub: Hub, ident
             with context.wrap_socket(connection, server_side=True) as secured:
                 secured.recv(2**16)
                 secured.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                secured.settimeout(5)
+                secured.settimeout(60)
                 while secured.recv(2**16):
                     pass
 
