@@ -126,14 +126,14 @@ def test_exactly_those_are_closed_whose_record_was_accepted_later(site: Site, as
     with ask.transaction(force_rollback=True):
         late = (
             "INSERT INTO qianzhi.findings (lane_id, row_id, key_hash, key_check, origin, code, class, severity)"
-            " SELECT lane_id, row_id - 1, key_hash, key_check, 'gateway', 'V99', 'E11', 'error' FROM qianzhi.key_states"
+            " SELECT lane_id, row_id - 1, key_hash, key_check, 'gateway', 'V98', 'E11', 'error' FROM qianzhi.key_states"
             " WHERE live LIMIT 5"
         )
         ask.execute(late)
-        assert ask.execute("SELECT count(closed_at) FROM qianzhi.findings WHERE code = 'V99'").fetchone() == (5,)
+        assert ask.execute("SELECT count(closed_at) FROM qianzhi.findings WHERE code = 'V98'").fetchone() == (5,)
         assert ask.execute(differing).fetchone() == (0,)
         counted = (
-            "SELECT sum(total_count)::bigint, sum(open_count)::bigint FROM qianzhi.finding_counts WHERE code = 'V99'"
+            "SELECT sum(total_count)::bigint, sum(open_count)::bigint FROM qianzhi.finding_counts WHERE code = 'V98'"
         )
         assert ask.execute(counted).fetchone() == (5, 0)
 
