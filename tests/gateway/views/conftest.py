@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import psycopg
 import pytest
-import structlog
 from psycopg import sql
 from tests.gateway.views.site import Site, built, drop_sender
 
@@ -19,15 +17,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def quiet() -> Iterator[None]:
-    """Keeps the logs of this process out of the way."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    yield
-    structlog.reset_defaults()
-
-
-@pytest.fixture(scope="session")
-def site(quiet: None, postgres: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(postgres: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A gateway whose rows are in every state, and the hub that judged them."""
     names = [f"views_{uuid4().hex}" for _ in range(2)]
     with psycopg.connect(postgres.dsn(), autocommit=True) as connection:
