@@ -24,11 +24,12 @@ WHERE handover_id = (
 -- name: newest_of
 -- The newest number that a row of ours got in the official table of one dataset. Of a lane's batches only those sealed
 -- last can have it: nothing new of a lane overtakes a sealed batch, but for the few that are on their way together.
+-- Handovers of no rows are passed over: of a batch that is refused for days, or halved down to its rows, there are many.
 SELECT coalesce(max(upper(remote_ids)) - 1, 0) FROM (
     SELECT remote_ids
     FROM qianzhi.batches
     JOIN qianzhi.handovers USING (batch_id)
-    WHERE lane_id = (
+    WHERE NOT isempty(remote_ids) AND lane_id = (
         SELECT lane_id FROM qianzhi.lanes JOIN qianzhi.destinations USING (destination_id)
         WHERE name = %(destination)s AND dataset = %(dataset)s)
     ORDER BY sealed_at DESC
