@@ -234,6 +234,24 @@ def test_a_row_that_the_table_does_not_take_is_of_the_sender(official: Official,
     assert official.count("contacts") == 0
 
 
+def test_numbers_that_another_courier_notes_meanwhile_are_not_missed(
+    official: Official, door: FrontDoor, notebook: Notebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks what others have spent asks afterwards what is known: what is noted is no longer spent."""
+    inserted = official.ask("INSERT INTO contacts (jgdm) SELECT '44' FROM generate_series(1, 40) RETURNING id")
+    others = [number for (number,) in inserted]
+    official.ask("DELETE FROM contacts")
+
+    def spent(_batch_id: UUID) -> int:
+        notebook.noted[uuid4()] = handovers.Handover(clock.now(), Transaction(None, 1), others, None)
+        return 0
+
+    monkeypatch.setattr(notebook, "spent", spent)
+    batch = manifest()
+    assert sent(door, batch, door.encode(batch, contacts("a"))).rows.height == 1
+    assert official.count("contacts") == 1
+
+
 def test_tables_are_found_in_any_spelling(official: Official, notebook: Notebook) -> None:
     """Upper case or a prefix: what settings name is found, and written by the names that stand there."""
     dataset = REGULATOR.dataset("contacts")

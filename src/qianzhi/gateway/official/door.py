@@ -270,14 +270,21 @@ class FrontDoor:
     def _require_no_gap(self, manifest: Manifest, remote_ids: Sequence[int]) -> None:
         """Refuse to commit behind numbers that nobody knows of: their rows may be ours, taken away since."""
         dataset, journal = manifest.dataset, self._journal
-        known = max([journal.newest(dataset), *(each.last for each in journal.reconciled(dataset))])
-        between = range(known + 1, min(remote_ids))
-        if dataset in self._machine.shared or len(between) <= SPARE_COUNT:
+        if dataset in self._machine.shared or len(self._unexplained(dataset, min(remote_ids))) <= SPARE_COUNT:
             return
-        if len(between) > SPARE_COUNT + journal.spent(manifest.batch_id):
+        spent = journal.spent(manifest.batch_id)
+        # Anew, and only now: what another courier notes meanwhile is no longer spent, and not yet known before.
+        between = self._unexplained(dataset, min(remote_ids))
+        if len(between) > SPARE_COUNT + spent:
             journal.miss(dataset, between)
             beyond = Beyond(dataset, between.start, between.stop - 1, 0)
             raise OperatorError(beyond.what, remedy=REMEDY)
+
+    def _unexplained(self, dataset: str, before: int) -> range:
+        """Return the numbers up to one that are newer than what is known of, or decided about."""
+        journal = self._journal
+        known = max([journal.newest(dataset), *(each.last for each in journal.reconciled(dataset))])
+        return range(known + 1, before)
 
     def _fate(self, last: Handover, manifest: Manifest, rows: pl.DataFrame | None) -> Fate:
         """
