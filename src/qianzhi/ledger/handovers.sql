@@ -47,12 +47,16 @@ WHERE batches.delivered_at >= %(since)s AND batches.lane_id = (
 
 -- name: spent
 -- How many numbers attempts of ours may have used that came to nothing, or are still on their way: each began with a
--- handover of no rows, and was followed by no other. What was used before the newest number is of no interest.
+-- handover of no rows, and was followed by no other. What was used before the newest number is of no interest: what a
+-- batch used that was over when the one noted last was sealed. Of two under way together either may get the newer ones.
 WITH of_lane AS (
-    SELECT handover_id, batch_id, row_count, state, isempty(remote_ids) AS is_begun
+    SELECT handover_id, batch_id, row_count, state, sealed_at, coalesce(delivered_at, settled_at) AS over_at,
+        isempty(remote_ids) AS is_begun
     FROM qianzhi.batches
     JOIN qianzhi.handovers USING (batch_id)
     WHERE lane_id = (SELECT lane_id FROM qianzhi.batches WHERE batch_id = %(batch_id)s)
+), noted_last AS (
+    SELECT handover_id, sealed_at FROM of_lane WHERE NOT is_begun ORDER BY handover_id DESC LIMIT 1
 )
 SELECT coalesce(sum(row_count), 0)::bigint
 FROM of_lane
@@ -61,4 +65,6 @@ WHERE is_begun
   AND NOT EXISTS (SELECT FROM of_lane AS noted
                   WHERE noted.batch_id = of_lane.batch_id AND NOT noted.is_begun
                     AND noted.handover_id > of_lane.handover_id)
-  AND (state = 'sealed' OR handover_id > (SELECT coalesce(max(handover_id), 0) FROM of_lane WHERE NOT is_begun))
+  AND (state = 'sealed' OR NOT EXISTS (
+      SELECT FROM noted_last
+      WHERE noted_last.handover_id > of_lane.handover_id AND noted_last.sealed_at >= of_lane.over_at))

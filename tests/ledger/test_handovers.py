@@ -1,0 +1,68 @@
+"""Transactions of an official machine on record: what the ledger tells of them afterwards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import polars as pl
+import psycopg
+import pytest
+from tests.gateway.conftest import REGULATOR
+
+from qianzhi.db import migrate
+from qianzhi.ledger import batches, handovers, lanes
+from qianzhi.ledger.batches import Batch, BatchState
+from qianzhi.ledger.handovers import Transaction
+from qianzhi.runtime import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NAME = "official"
+DATASET = "contacts"
+
+
+@pytest.fixture
+def session(database: str) -> Iterator[psycopg.Connection]:
+    """A session of a gateway in front of an official machine; each statement has a time of its own."""
+    migrate.upgrade(database, "qianzhi.ledger", "gateway")
+    with psycopg.connect(database, autocommit=True) as found:
+        lanes.register(found, NAME, REGULATOR, {})
+        yield found
+
+
+def test_what_was_under_way_beside_the_newest_number_may_have_used_later_ones(session: psycopg.Connection) -> None:
+    """Of two batches the one that is refused may have asked for its numbers after the one that was noted."""
+    refused, taken, asking = (sealed(session, row_count) for row_count in (40, 50, 1))
+    begin(session, refused)
+    begin(session, taken)
+    note(session, taken, range(2, 52))
+    assert batches.close(session, refused, BatchState.SPLIT)
+    begin(session, asking)
+    assert handovers.spent(session, asking.batch_id) == 40
+    note(session, asking, range(92, 93))
+    later, last = (sealed(session, 1) for _ in range(2))
+    begin(session, later)
+    note(session, later, range(93, 94))
+    begin(session, last)
+    assert handovers.spent(session, last.batch_id) == 0
+
+
+def sealed(session: psycopg.Connection, row_count: int) -> Batch:
+    """Seal a batch of so many rows."""
+    lane = next(each for each in lanes.lanes_of(session, NAME, REGULATOR) if each.dataset == DATASET)
+    batch = Batch(uuid4(), lane.lane_id, None, "V3.0", "ab" * 32, clock.local_now(), row_count, bytes(32))
+    batches.seal(session, batch, pl.Series(range(row_count), dtype=pl.Int64), byte_count=1)
+    return batch
+
+
+def begin(session: psycopg.Connection, batch: Batch) -> None:
+    """Let an attempt at a batch begin."""
+    handovers.begin(session, batch.batch_id, now=clock.now())
+
+
+def note(session: psycopg.Connection, batch: Batch, numbers: range) -> None:
+    """Put on record which numbers the rows of a batch got."""
+    given = pl.Series(numbers, dtype=pl.Int64)
+    handovers.note(session, batch.batch_id, Transaction(None, 1), given, now=clock.now())
