@@ -80,9 +80,12 @@ def spent(session: psycopg.Connection, batch_id: UUID) -> int:
     return int(row[0]) if row else 0
 
 
-def claimed(session: psycopg.Connection, destination: str, dataset: str, *, since: datetime) -> list[int]:
-    """Return the numbers over there of the rows that were delivered since a time."""
-    parameters = {"destination": destination, "dataset": dataset, "since": since}
+def claimed(
+    session: psycopg.Connection, destination: str, dataset: str, numbers: range, *, since: datetime
+) -> list[int]:
+    """Return which of some numbers over there stand for rows that were recognised, and so delivered, since a time."""
+    about = {"destination": destination, "dataset": dataset}
+    parameters = {**about, "first": numbers.start, "last": numbers.stop - 1, "since": since}
     row = session.execute(_SQL.claimed, parameters).fetchone()
     return list(row[0]) if row else []
 

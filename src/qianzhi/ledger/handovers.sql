@@ -37,13 +37,17 @@ SELECT coalesce(max(upper(remote_ids)) - 1, 0) FROM (
 ) AS late
 
 -- name: claimed
--- The numbers of rows that were delivered since a time: those that were recognised stand among them.
-SELECT coalesce(array_agg(remote_id), '{}')
+-- Which of some numbers stand for rows that were recognised since a time. A batch is recognised as a whole and what we
+-- insert gets newer numbers, so that one row tells of each batch: of all that went since, only the batches are read.
+SELECT coalesce(array_agg(deliveries.remote_id), '{}')
 FROM qianzhi.batches
+CROSS JOIN LATERAL (
+    SELECT remote_id FROM qianzhi.deliveries WHERE deliveries.batch_id = batches.batch_id LIMIT 1) AS any_of_it
 JOIN qianzhi.deliveries USING (batch_id)
 WHERE batches.delivered_at >= %(since)s AND batches.lane_id = (
     SELECT lane_id FROM qianzhi.lanes JOIN qianzhi.destinations USING (destination_id)
     WHERE name = %(destination)s AND dataset = %(dataset)s)
+  AND any_of_it.remote_id BETWEEN %(first)s AND %(last)s
 
 -- name: spent
 -- How many numbers attempts of ours may have used that came to nothing, or are still on their way: each began with a

@@ -73,9 +73,9 @@ class Notebook:
         """Know of no decision."""
         return []
 
-    def claimed(self, _dataset: str, *, since: datetime) -> list[int]:
+    def claimed(self, _dataset: str, numbers: range, *, since: datetime) -> list[int]:
         """Know of no row since then."""
-        raise AssertionError(since)
+        raise AssertionError(numbers, since)
 
     def close(self) -> None:
         """Hold nothing."""

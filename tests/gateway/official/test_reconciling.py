@@ -20,11 +20,12 @@ from qianzhi.gateway.backoff import Backoff
 from qianzhi.gateway.destination import Destination, Workplace
 from qianzhi.gateway.official.door import FrontDoor, LedgerJournal
 from qianzhi.gateway.official.reconciling import reconcile, unknown
+from qianzhi.gateway.official.tables import Table
 from qianzhi.gateway.spool import Spool
 from qianzhi.ledger import audit, deliveries, tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from tests.gateway.official.machine import Official
@@ -211,6 +212,29 @@ def test_a_recognition_that_breaks_off_is_repeated(site: Site, monkeypatch: pyte
         assert again.cycle() == frozenset()
         assert next(broken, None) is None
         assert (again.offices(), again.unaccounted()) == (["a", "b", "c"], [])
+
+
+def test_only_numbers_that_somebody_decided_about_are_left_out(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is inserted afterwards has newer numbers: the comparison does not grow with what was delivered since."""
+    real, left_out = Table.same, list[int]()
+
+    def same(*given: Any, but_for: Sequence[int], **named: Any) -> pl.DataFrame:
+        left_out.extend(but_for)
+        return real(*given, but_for=but_for, **named)
+
+    lost = rows.contacts(["a", "b"])
+    with site.restored() as again:
+        site.stage("contacts", lost)
+        site.cycle()
+        again.stage("contacts", lost)
+        assert again.cycle() == {"contacts"}
+        again.reconcile()
+        assert again.cycle() == frozenset()
+        monkeypatch.setattr(Table, "same", same)
+        for office in ("c", "d"):
+            again.stage("contacts", rows.contacts([office]))
+            assert again.cycle() == frozenset()
+        assert (sorted(left_out), again.offices()) == ([1, 1, 2, 2], ["a", "b", "c", "d"])
 
 
 def test_a_child_follows_a_parent_that_was_recognised(site: Site, played: Played) -> None:

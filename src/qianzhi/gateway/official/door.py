@@ -111,9 +111,9 @@ class LedgerJournal:
         """Return the numbers without a row that were missed last."""
         return self._told_of(dataset)[1]
 
-    def claimed(self, dataset: str, *, since: datetime) -> list[int]:
-        """Return the numbers of rows that were delivered since a time."""
-        return handovers.claimed(self._open(), self._destination, dataset, since=since)
+    def claimed(self, dataset: str, numbers: range, *, since: datetime) -> list[int]:
+        """Return which of some numbers stand for rows that were recognised since a time."""
+        return handovers.claimed(self._open(), self._destination, dataset, numbers, since=since)
 
     def close(self) -> None:
         """Release the session."""
@@ -238,7 +238,8 @@ class FrontDoor:
         if not spans:
             return pl.DataFrame(schema=ROWS)
         since = min(each.decided_at for each in spans) - CLOCKS_APART_MAX
-        known = self._journal.claimed(dataset.name, since=since)
+        numbers = range(min(each.first for each in spans), max(each.last for each in spans) + 1)
+        known = self._journal.claimed(dataset.name, numbers, since=since)
         filled_at = profile.load(self._regulator, None).filled_at
         there = table.same(session, texts_of(rows, dataset, self._images), spans, but_for=known, leave=filled_at)
         if found.beyond and (there["remote_id"] >= found.beyond.first).any():

@@ -32,8 +32,8 @@ class Memory(Protocol):
     def missed(self, dataset: str) -> range:
         """Return the numbers without a row that were missed last."""
 
-    def claimed(self, dataset: str, *, since: datetime) -> list[int]:
-        """Return the numbers of rows that were delivered since a time."""
+    def claimed(self, dataset: str, numbers: range, *, since: datetime) -> list[int]:
+        """Return which of some numbers stand for rows that were recognised since a time."""
 
 
 @dataclass(frozen=True, slots=True)
