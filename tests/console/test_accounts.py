@@ -246,6 +246,29 @@ def test_an_account_that_changes_while_it_is_judged_is_not_let_in(
 
 
 @pytest.mark.parametrize("change", CHANGES)
+def test_nobody_takes_an_account_back_that_changes_while_the_password_is_judged(
+    sessions: Pool, session: Session, monkeypatch: pytest.MonkeyPatch, change: Callable[[Session], None]
+) -> None:
+    """Whoever is signed in with what was the password has no say any more over the next one."""
+    accounts.add(session, "somebody", Role.OPERATOR, PASSWORD, actor="test")
+    entrance = Entrance(sessions, Sessions(sessions, Limits()), {})
+    entered = entrance.enter("somebody", PASSWORD, "192.0.2.1")
+    assert isinstance(entered, Entered)
+    matches = passwords.matches
+
+    def slowly(password: str, verifier: str | None) -> bool:
+        found = matches(password, verifier)
+        change(session)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(passwords, "matches", slowly)
+        with pytest.raises(SenderError):
+            entrance.change_password(entered.live, PASSWORD, "Another-One-2026")
+    assert not isinstance(entrance.enter("somebody", "Another-One-2026", "192.0.2.1"), Entered)
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_a_session_that_is_opened_or_found_meanwhile_ends_with_the_change(
     sessions: Pool, session: Session, ledger: str, monkeypatch: pytest.MonkeyPatch, change: Callable[[Session], None]
 ) -> None:

@@ -6,7 +6,7 @@ SELECT verifier, role::text FROM qianzhi.console_accounts WHERE name = %(name)s 
 -- An account that is still as it was when a password of it was judged; who wants to change it now waits for this
 -- transaction, and who did so before is waited for.
 SELECT 1 FROM qianzhi.console_accounts
-WHERE name = %(name)s AND verifier = %(verifier)s AND role = %(role)s::qianzhi.console_role AND enabled FOR SHARE;
+WHERE name = %(name)s AND verifier = %(verifier)s AND role = %(role)s::qianzhi.console_role AND enabled FOR NO KEY UPDATE;
 
 -- name: exists
 -- Whether there is an account of a name, enabled or not.

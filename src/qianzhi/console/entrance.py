@@ -113,12 +113,15 @@ class Entrance:
             until = throttle.admit(session, tried, now)
         if until is not None:
             raise SenderError("Too many tries with a wrong password.", remedy="Wait a minute, then try again.")
-        if self._claim(name, present) is None:
-            raise SenderError("The present password is not right.", remedy="Type it again.")
+        claim = self._claim(name, present)
+        if claim is None:
+            raise _not_right()
         passwords.require_good(wanted, name)
         if live.who.is_database:
             self.database_accounts[name].change(present, wanted)
         with translated("The password was not changed"), self._pool.connection() as session:
+            if claim.judged is not None and not accounts.is_as_judged(session, claim.judged):
+                raise _not_right()  # since it was judged somebody else has changed the account
             throttle.clear(session, tried, now)
             if live.who.is_database:
                 accounts.end_sessions(session, name, but=live.digest)
@@ -157,6 +160,10 @@ class Entrance:
         with translated("The sign-in was not judged"), self._pool.connection() as session:
             judged = accounts.judge(session, name, password)
         return _Claim(Who(name, judged.role), judged) if judged is not None else None
+
+
+def _not_right() -> SenderError:
+    return SenderError("The present password is not right.", remedy="Type it again.")
 
 
 def _note(session: Session, actor: str, action: str, account: str, **detail: object) -> None:
