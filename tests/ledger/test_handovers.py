@@ -49,6 +49,15 @@ def test_what_was_under_way_beside_the_newest_number_may_have_used_later_ones(se
     assert handovers.spent(session, last.batch_id) == 0
 
 
+def test_nothing_is_decided_about_an_attempt_that_had_only_begun(session: psycopg.Connection) -> None:
+    """It came to nothing and the batch goes again: who says that it is there must not be told that this is noted."""
+    batch = sealed(session, 1)
+    begin(session, batch)
+    assert not handovers.decide(session, batch.batch_id, is_there=True)
+    note(session, batch, range(7, 8))
+    assert handovers.decide(session, batch.batch_id, is_there=True)
+
+
 def sealed(session: psycopg.Connection, row_count: int) -> Batch:
     """Seal a batch of so many rows."""
     lane = next(each for each in lanes.lanes_of(session, NAME, REGULATOR) if each.dataset == DATASET)

@@ -91,5 +91,5 @@ def claimed(
 
 
 def decide(session: psycopg.Connection, batch_id: UUID, *, is_there: bool) -> bool:
-    """Record what an operator says of the newest handover of a sealed batch; return False when there is none."""
+    """Record what an operator says of the newest handover of a sealed batch; return False where none is in doubt."""
     return session.execute(_SQL.decide, {"batch_id": batch_id, "is_there": is_there}).rowcount == 1

@@ -15,9 +15,10 @@ ORDER BY handover_id DESC
 LIMIT 1
 
 -- name: decide
--- What an operator found out of the newest transaction of a batch that nobody has answered yet.
+-- What an operator found out of the newest transaction of a batch that nobody has answered yet. Of one that had only
+-- begun there is nothing to find out: it came to nothing.
 UPDATE qianzhi.handovers SET is_there = %(is_there)s
-WHERE handover_id = (
+WHERE NOT isempty(remote_ids) AND handover_id = (
     SELECT handover_id FROM qianzhi.handovers JOIN qianzhi.batches USING (batch_id)
     WHERE batch_id = %(batch_id)s AND state = 'sealed' ORDER BY handover_id DESC LIMIT 1)
 
