@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NAME = "official"
 DATASET = "contacts"
+MANY = 8_000  # batches; when each was compared with each, a quarter of a minute of work
 
 
 @pytest.fixture
@@ -47,6 +48,29 @@ def test_what_was_under_way_beside_the_newest_number_may_have_used_later_ones(se
     note(session, later, range(93, 94))
     begin(session, last)
     assert handovers.spent(session, last.batch_id) == 0
+
+
+def test_what_was_spent_is_looked_up_at_once_however_long_the_ledger(session: psycopg.Connection) -> None:
+    """It is asked within a delivery, while others are on their way: two seconds are far more than it may take."""
+    first = sealed(session, 40)
+    session.execute(
+        "INSERT INTO qianzhi.batches (batch_id, lane_id, edition, ruleset, as_of, row_ids, row_count, digest,"
+        " byte_count, sealed_at, delivered_at, state) SELECT gen_random_uuid(), lane_id, edition, ruleset, as_of,"
+        " row_ids, row_count, digest, byte_count, sealed_at - number * interval '1 minute',"
+        " sealed_at - number * interval '1 minute', 'delivered' FROM qianzhi.batches, generate_series(1, %s) AS number",
+        (MANY,),
+    )
+    for numbers in ("{}", "{[1,41)}"):
+        session.execute(
+            "INSERT INTO qianzhi.handovers (batch_id, handed_at, remote_transaction, remote_ids)"
+            " SELECT batch_id, sealed_at, 1, %s::int8multirange FROM qianzhi.batches WHERE state = 'delivered'",
+            (numbers,),
+        )
+    begin(session, first)
+    asking = sealed(session, 1)
+    begin(session, asking)
+    session.execute("SET statement_timeout = '2s'")
+    assert handovers.spent(session, asking.batch_id) == 40
 
 
 def test_nothing_is_decided_about_an_attempt_that_had_only_begun(session: psycopg.Connection) -> None:

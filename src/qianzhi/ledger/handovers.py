@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _SQL = load("qianzhi.ledger", "handovers.sql")
 
 LATE_COUNT = 64  # handovers looked at for the newest number; more than can be on their way together
+OVER_COUNT_MAX = 10_000  # batches looked at that came to nothing beside the newest number: one halved to rows has many
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,8 @@ def newest_of(session: psycopg.Connection, destination: str, dataset: str) -> in
 
 def spent(session: psycopg.Connection, batch_id: UUID) -> int:
     """Return how many numbers other attempts in the lane of a batch may have used that have no row yet, or never."""
-    row = session.execute(_SQL.spent, {"batch_id": batch_id}).fetchone()
+    parameters = {"batch_id": batch_id, "limit": LATE_COUNT, "over_limit": OVER_COUNT_MAX}
+    row = session.execute(_SQL.spent, parameters).fetchone()
     return int(row[0]) if row else 0
 
 

@@ -54,22 +54,39 @@ WHERE batches.delivered_at >= %(since)s AND batches.lane_id = (
 -- How many numbers attempts of ours may have used that came to nothing, or are still on their way: each began with a
 -- handover of no rows, and was followed by no other. What was used before the newest number is of no interest: what a
 -- batch used that was over when the one noted last was sealed. Of two under way together either may get the newer ones.
-WITH of_lane AS (
-    SELECT handover_id, batch_id, row_count, state, sealed_at, coalesce(delivered_at, settled_at) AS over_at,
-        isempty(remote_ids) AS is_begun
-    FROM qianzhi.batches
-    JOIN qianzhi.handovers USING (batch_id)
-    WHERE lane_id = (SELECT lane_id FROM qianzhi.batches WHERE batch_id = %(batch_id)s)
-), noted_last AS (
-    SELECT handover_id, sealed_at FROM of_lane WHERE NOT is_begun ORDER BY handover_id DESC LIMIT 1
+-- By indexes, however long the ledger: batches that are open, and those that were over since then.
+WITH asking AS MATERIALIZED (
+    SELECT lane_id, (SELECT max(handover_id) FROM qianzhi.handovers WHERE batch_id = %(batch_id)s) AS handover_id,
+        coalesce((
+            SELECT sealed_at FROM (
+                SELECT late.sealed_at, handover_id
+                FROM qianzhi.batches AS late
+                JOIN qianzhi.handovers USING (batch_id)
+                WHERE NOT isempty(remote_ids) AND late.lane_id = batches.lane_id
+                ORDER BY late.sealed_at DESC
+                LIMIT %(limit)s
+            ) AS noted
+            ORDER BY handover_id DESC LIMIT 1
+        ), '-infinity') AS since
+    FROM qianzhi.batches WHERE batch_id = %(batch_id)s
+), under_way AS MATERIALIZED (
+    SELECT batch_id, row_count FROM qianzhi.batches
+    WHERE state = 'sealed' AND lane_id = (SELECT lane_id FROM asking)
+    UNION
+    (SELECT batch_id, row_count FROM qianzhi.batches
+     WHERE settled_at > (SELECT since FROM asking) AND lane_id = (SELECT lane_id FROM asking)
+     ORDER BY settled_at DESC LIMIT %(over_limit)s)
+    UNION
+    (SELECT batch_id, row_count FROM qianzhi.batches
+     WHERE delivered_at > (SELECT since FROM asking) AND lane_id = (SELECT lane_id FROM asking)
+     ORDER BY delivered_at DESC LIMIT %(over_limit)s)
 )
-SELECT coalesce(sum(row_count), 0)::bigint
-FROM of_lane
-WHERE is_begun
-  AND handover_id <> (SELECT max(handover_id) FROM of_lane WHERE batch_id = %(batch_id)s)
-  AND NOT EXISTS (SELECT FROM of_lane AS noted
-                  WHERE noted.batch_id = of_lane.batch_id AND NOT noted.is_begun
-                    AND noted.handover_id > of_lane.handover_id)
-  AND (state = 'sealed' OR NOT EXISTS (
-      SELECT FROM noted_last
-      WHERE noted_last.handover_id > of_lane.handover_id AND noted_last.sealed_at >= of_lane.over_at))
+SELECT coalesce(sum(row_count * attempts.begun_count), 0)::bigint
+FROM under_way
+CROSS JOIN LATERAL (
+    SELECT count(*) AS begun_count FROM qianzhi.handovers AS begun
+    WHERE begun.batch_id = under_way.batch_id AND isempty(remote_ids)
+      AND handover_id <> (SELECT handover_id FROM asking)
+      AND handover_id > (SELECT coalesce(max(noted.handover_id), 0) FROM qianzhi.handovers AS noted
+                         WHERE noted.batch_id = under_way.batch_id AND NOT isempty(noted.remote_ids))
+) AS attempts
