@@ -73,6 +73,21 @@ def test_what_was_spent_is_looked_up_at_once_however_long_the_ledger(session: ps
     assert handovers.spent(session, asking.batch_id) == 40
 
 
+def test_a_clock_that_ran_ahead_hides_no_newer_number(session: psycopg.Connection) -> None:
+    """What was sealed tomorrow is older than what is sealed now, after somebody has set the clock right."""
+    for number in range(1, handovers.LATE_COUNT + 2):
+        note(session, sealed(session, 1), range(number, number + 1))
+    session.execute("UPDATE qianzhi.batches SET sealed_at = sealed_at + interval '1 day'")
+    assert handovers.newest_of(session, NAME, DATASET) == handovers.LATE_COUNT + 1
+    note(session, sealed(session, 1), range(100, 101))
+    assert handovers.newest_of(session, NAME, DATASET) == 100
+    refused, asking = (sealed(session, 1) for _ in range(2))
+    begin(session, refused)
+    assert batches.close(session, refused, BatchState.SPLIT)
+    begin(session, asking)
+    assert handovers.spent(session, asking.batch_id) == 1
+
+
 def test_nothing_is_decided_about_an_attempt_that_had_only_begun(session: psycopg.Connection) -> None:
     """It came to nothing and the batch goes again: who says that it is there must not be told that this is noted."""
     batch = sealed(session, 1)

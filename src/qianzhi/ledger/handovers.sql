@@ -26,15 +26,19 @@ WHERE NOT isempty(remote_ids) AND handover_id = (
 -- The newest number that a row of ours got in the official table of one dataset. Of a lane's batches only those sealed
 -- last can have it: nothing new of a lane overtakes a sealed batch, but for the few that are on their way together.
 -- Handovers of no rows are passed over: of a batch that is refused for days, or halved down to its rows, there are many.
+-- What was sealed while the clock ran ahead is looked at besides, so that it does not hide what was sealed since.
+WITH lane AS MATERIALIZED (
+    SELECT lane_id FROM qianzhi.lanes JOIN qianzhi.destinations USING (destination_id)
+    WHERE name = %(destination)s AND dataset = %(dataset)s
+)
 SELECT coalesce(max(upper(remote_ids)) - 1, 0) FROM (
-    SELECT remote_ids
-    FROM qianzhi.batches
-    JOIN qianzhi.handovers USING (batch_id)
-    WHERE NOT isempty(remote_ids) AND lane_id = (
-        SELECT lane_id FROM qianzhi.lanes JOIN qianzhi.destinations USING (destination_id)
-        WHERE name = %(destination)s AND dataset = %(dataset)s)
-    ORDER BY sealed_at DESC
-    LIMIT %(limit)s
+    (SELECT remote_ids FROM qianzhi.batches JOIN qianzhi.handovers USING (batch_id)
+     WHERE NOT isempty(remote_ids) AND lane_id = (SELECT lane_id FROM lane) AND sealed_at <= now()
+     ORDER BY sealed_at DESC LIMIT %(limit)s)
+    UNION ALL
+    (SELECT remote_ids FROM qianzhi.batches JOIN qianzhi.handovers USING (batch_id)
+     WHERE NOT isempty(remote_ids) AND lane_id = (SELECT lane_id FROM lane) AND sealed_at > now()
+     ORDER BY sealed_at DESC LIMIT %(limit)s)
 ) AS late
 
 -- name: claimed
@@ -62,7 +66,7 @@ WITH asking AS MATERIALIZED (
                 SELECT late.sealed_at, handover_id
                 FROM qianzhi.batches AS late
                 JOIN qianzhi.handovers USING (batch_id)
-                WHERE NOT isempty(remote_ids) AND late.lane_id = batches.lane_id
+                WHERE NOT isempty(remote_ids) AND late.lane_id = batches.lane_id AND late.sealed_at <= now()
                 ORDER BY late.sealed_at DESC
                 LIMIT %(limit)s
             ) AS noted
