@@ -107,10 +107,12 @@ def span_of(days: Sequence[tuple[date, int]], offset: int, limit: int, *, newest
 
 
 def instants(first_on: date | None, last_on: date | None, zone: tzinfo) -> tuple[datetime | None, datetime | None]:
-    """Return when the first day begins and when the last one has ended."""
+    """Return when the first day begins and when the last one has ended; the last of all days never does."""
     midnight = datetime.min.time()
     since = datetime.combine(first_on, midnight, zone) if first_on else None
-    until = datetime.combine(last_on + timedelta(days=1), midnight, zone) if last_on else None
+    until = None
+    if last_on is not None and last_on < date.max:
+        until = datetime.combine(last_on + timedelta(days=1), midnight, zone)
     return since, until
 
 
