@@ -21,7 +21,7 @@ NAMES = ["hub.example", "192.0.2.7"]
 def test_a_server_certificate_lasts_398_days_and_the_authority_ten_years(tmp_path: Path) -> None:
     """The ends are counted from an hour before it was made, for clients whose clock is behind."""
     identity = own_identity(tmp_path, NAMES, now=NOW)
-    authority = read_identity(tmp_path / "ca.pem", tmp_path / "ca.key")
+    authority = read_identity(tmp_path / "ca.pem", tmp_path / "ca.key", section="hub.tls")
 
     assert identity.expires_at == NOW + timedelta(days=398, hours=-1)
     assert authority.expires_at == NOW + timedelta(days=3650, hours=-1)
@@ -98,8 +98,10 @@ def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
     """The site's own certificate with the wrong key is the installer's to correct."""
     ours = own_identity(tmp_path, [], now=NOW)
 
-    with pytest.raises(ConfigurationError, match="is not that of"):
-        read_identity(ours.certificate, tmp_path / "ca.key")
+    with pytest.raises(ConfigurationError, match="is not that of") as refused:
+        read_identity(ours.certificate, tmp_path / "ca.key", section="gateway.console.tls")
+
+    assert "[gateway.console.tls]" in refused.value.remedy
 
 
 @pytest.mark.parametrize("content", [None, b"", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])
@@ -111,7 +113,7 @@ def test_a_file_that_is_no_key_is_refused(tmp_path: Path, content: bytes | None)
         key.write_bytes(content)
 
     with pytest.raises(ConfigurationError, match=r"own\.key does not hold"):
-        read_identity(ours.certificate, key)
+        read_identity(ours.certificate, key, section="hub.tls")
 
 
 def _handshake(identity: Identity, name: str) -> str:

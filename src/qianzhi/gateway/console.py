@@ -52,7 +52,7 @@ def listener(home: Home, settings: Settings, now: datetime) -> Listener:
     certificate = key = None
     if not is_loopback(said.listen) or said.tls.certificate is not None:
         if said.tls.certificate is not None and said.tls.key is not None:
-            shown = read_identity(said.tls.certificate, said.tls.key)
+            shown = read_identity(said.tls.certificate, said.tls.key, section="gateway.console.tls")
         else:
             shown = own_identity(home.end(End.GATEWAY).tls, said.tls.names, now=now)
         certificate, key = shown.certificate, shown.key

@@ -85,7 +85,7 @@ def identity(home: Home, settings: Settings, now: datetime) -> Identity:
     """Return the certificate that institutions see: the site's own, else one of our authority, made or renewed."""
     tls = settings.hub.tls
     if tls.certificate is not None and tls.key is not None:
-        return read_identity(tls.certificate, tls.key)
+        return read_identity(tls.certificate, tls.key, section="hub.tls")
     return own_identity(home.end(End.HUB).tls, tls.names, now=now)
 
 

@@ -62,18 +62,17 @@ def own_identity(folder: Path, names: Sequence[str], *, now: datetime) -> Identi
     certificate, key = folder / "server.pem", folder / "server.key"
     if not _is_good(certificate, key, wanted, authority, now):
         _write(_issue(authority, wanted, now), certificate, key)
-    return read_identity(certificate, key, authority=folder / "ca.pem")
+    return _identity(certificate, key, folder / "ca.pem")
 
 
-def read_identity(certificate: Path, key: Path, *, authority: Path | None = None) -> Identity:
-    """Return the identity that two files hold; ConfigurationError when they do not belong together."""
-    leaf = _read_certificate(certificate)
-    if _public(_read_key(key).public_key()) != _public(leaf.public_key()):
+def read_identity(certificate: Path, key: Path, *, section: str) -> Identity:
+    """Return the identity that a site set in a section; ConfigurationError when its files do not belong together."""
+    if _public(_read_key(key).public_key()) != _public(_read_certificate(certificate).public_key()):
         raise ConfigurationError(
             f"The key {key} is not that of the certificate {certificate}.",
-            remedy="Set [hub.tls] certificate and key to files that were made together.",
+            remedy=f"Set certificate and key in [{section}] to files that were made together.",
         )
-    return Identity(certificate, key, authority, leaf.not_valid_after_utc, _fingerprint(leaf))
+    return _identity(certificate, key, None)
 
 
 def is_renewal_due(identity: Identity, *, now: datetime) -> bool:
@@ -88,6 +87,11 @@ def shown_fingerprint(host: str, port: int) -> str | None:
     except OSError:
         return None
     return _fingerprint(x509.load_pem_x509_certificate(shown.encode()))
+
+
+def _identity(certificate: Path, key: Path, authority: Path | None) -> Identity:
+    leaf = _read_certificate(certificate)
+    return Identity(certificate, key, authority, leaf.not_valid_after_utc, _fingerprint(leaf))
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ def identity(home: Home, settings: Settings, now: datetime) -> Identity:
     """Return the certificate that is shown: the site's own, else one of an authority of ours, made or renewed."""
     tls = settings.gateway.evidence.tls
     if tls.certificate is not None and tls.key is not None:
-        return read_identity(tls.certificate, tls.key)
+        return read_identity(tls.certificate, tls.key, section="gateway.evidence.tls")
     folder = home.existing(End.GATEWAY).tls / "evidence"
     make_private(folder)
     host = urlsplit(base_url(settings)).hostname or LOOPBACK
