@@ -54,6 +54,7 @@ def test_a_reason_names_title_and_field(words: Catalogue) -> None:
         ("V12", "E03", "GMS", None, "「GMS的名称」(GMS)含有控制字符或无法解码的字符"),
         ("V20", "E09", "JGDM", None, "「JGDM的名称」(JGDM)不是上报机构的机构标识"),
         ("V41", "E08", "ZP", None, "「ZP的名称」(ZP)所指的图片不存在或不可读"),
+        ("V41", "E08", "ZP", "no such file", "「ZP的名称」(ZP)所指的图片不存在或不可读（文件不存在）"),
         ("V50", "E10", "JZJSSJ", None, "「JZJSSJ的名称」(JZJSSJ)不符合规则“规则V50”"),
         ("V21", "E07", "MZH", "JGDM, MZH", "「MZH的名称」(MZH)不符合规则“规则V21”（JGDM, MZH）"),
         (
@@ -96,6 +97,9 @@ def test_a_frame_is_explained_as_its_findings_one_by_one(words: Catalogue, check
             findings,
             findings.head(1).with_columns(
                 code=pl.lit("V30"), field=pl.lit("ZJHM"), detail=pl.lit("person($1)"), **{"class": pl.lit("E06")}
+            ),
+            findings.head(1).with_columns(
+                code=pl.lit("V41"), field=pl.lit("ZP"), detail=pl.lit("no such file"), **{"class": pl.lit("E08")}
             ),
         ]
     )

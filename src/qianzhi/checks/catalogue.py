@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from qianzhi.checks import instants
+from qianzhi.checks import images, instants
 from qianzhi.checks.parse import FORMAT_CODE
 from qianzhi.checks.structure import CONTROL_CODE, DOMAIN_CODE, FLAG_CODE, MISSING_CODE
 from qianzhi.specs.formats import ValueType
 from qianzhi.specs.model import ErrorClass, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from qianzhi.specs.formats import Format
     from qianzhi.specs.model import CodeSystem, Dataset, Field, Reference, Regulator, Repeat
@@ -54,13 +54,12 @@ class Catalogue:
 
     def explain(self, dataset: str, code: str, class_: str, field: str, detail: str | None = None) -> Explained:
         """Explain one finding. A code that the regulator does not know is explained by itself, never an error."""
-        if detail in _WHY_NO_INSTANT:
+        if detail in _WHY:
             return self._template(dataset, code, class_, field, detail)
         template = self._template(dataset, code, class_, field, None)
         if not detail:
             return template
-        reason = Text(*(_detailed(template.reason.said(language), detail, language) for language in ("zh", "en")))
-        return Explained(template.title, reason, template.remedy)
+        return replace(template, reason=_detailed(template.reason, Text(detail, detail)))
 
     def explain_frame(self, findings: pl.DataFrame, dataset: str | None, language: str) -> pl.DataFrame:
         """
@@ -70,9 +69,9 @@ class Catalogue:
         """
         known = findings.with_columns(
             pl.col("dataset") if dataset is None else pl.lit(dataset).alias(_DATASET),
-            pl.when(pl.col("detail").is_in(list(_WHY_NO_INSTANT))).then("detail").alias(_WHY),
+            pl.when(pl.col("detail").is_in(list(_WHY))).then("detail").alias(_WHY_COLUMN),
         )
-        key = ["dataset" if dataset is None else _DATASET, "code", "class", "field", _WHY]
+        key = ["dataset" if dataset is None else _DATASET, "code", "class", "field", _WHY_COLUMN]
         distinct = known.select(key).unique()
         templates = [self._template(*row) for row in distinct.iter_rows()]
         sentences = distinct.with_columns(
@@ -80,12 +79,12 @@ class Catalogue:
             pl.Series("remedy", [each.remedy.said(language) for each in templates], pl.String),
         )
         before, after = _BRACKETS[language]
-        has_detail = pl.col("detail").is_not_null() & pl.col(_WHY).is_null() & (pl.col("detail") != "")
+        has_detail = pl.col("detail").is_not_null() & pl.col(_WHY_COLUMN).is_null() & (pl.col("detail") != "")
         bracketed = pl.concat_str("reason", pl.lit(before), "detail", pl.lit(after))
         return (
             known.join(sentences, on=key, how="left", nulls_equal=True, maintain_order="left")
             .with_columns(pl.when(has_detail).then(bracketed).otherwise("reason").alias("reason"))
-            .drop(_WHY, _DATASET, strict=False)
+            .drop(_WHY_COLUMN, _DATASET, strict=False)
         )
 
     def every(self, dataset: str) -> Iterator[tuple[tuple[str, str, str, str], Explained]]:
@@ -96,19 +95,17 @@ class Catalogue:
         from a hub that knows more, is explained by itself.
         """
         owner = self._datasets[dataset]
-        for code, class_, blamed in dict(_stated(owner, self._datasets)):
-            yield (code, class_, blamed, ""), self._template(dataset, code, class_, blamed, None)
-        for field in owner.fields:
-            for code, class_ in _foreseen(field):
-                yield (code, class_, field.name, ""), self._template(dataset, code, class_, field.name, None)
-            if field.format.type in {ValueType.DATE, ValueType.DATETIME}:
-                for why in _WHY_NO_INSTANT:
-                    key = (FORMAT_CODE, ErrorClass.FORMAT.value, field.name)
-                    yield (*key, why), self._template(dataset, *key, why)
+        stated = dict(_stated(owner, self._datasets))
+        for code, class_, blamed in (*stated, *_foreseen(owner)):
+            for why in ("", *_whys(code, class_, owner.field(blamed))):
+                yield (code, class_, blamed, why), self._template(dataset, code, class_, blamed, why)
         yield (QUARANTINE_CODE, ErrorClass.FORMAT.value, "", ""), _QUARANTINED
         yield (REPLY_CODE, ErrorClass.FORMAT.value, "", ""), _REPLIED
 
     def _template(self, dataset: str, code: str, class_: str, field: str, why: str | None) -> Explained:
+        if why in images.WHY:
+            plain = self._template(dataset, code, class_, field, None)
+            return replace(plain, reason=_detailed(plain.reason, images.WHY[why]))
         if code == REPLY_CODE:
             return _REPLIED
         if code == QUARANTINE_CODE:
@@ -131,7 +128,7 @@ def catalogue(regulator: Regulator) -> Catalogue:
 
 
 _DATASET: Final = "qianzhi:dataset"
-_WHY: Final = "qianzhi:why"
+_WHY_COLUMN: Final = "qianzhi:why"
 _BRACKETS: Final = {"zh": ("（", "）"), "en": (" (", ")")}
 
 _WHY_NO_INSTANT: Final = {
@@ -143,24 +140,34 @@ _WHY_NO_INSTANT: Final = {
     instants.UNIX: Text("像是 Unix 时间戳", "it looks like Unix seconds"),
     instants.INFINITE: Text("无穷大不是日期", "infinity is no date"),
 }
+_WHY: Final = _WHY_NO_INSTANT | images.WHY
 
 
-def _detailed(reason: str, detail: str, language: str) -> str:
-    before, after = _BRACKETS[language]
-    return f"{reason}{before}{detail}{after}"
+def _detailed(reason: Text, detail: Text) -> Text:
+    (before, after), (opens, closes) = _BRACKETS["zh"], _BRACKETS["en"]
+    return Text(f"{reason.zh}{before}{detail.zh}{after}", f"{reason.en}{opens}{detail.en}{closes}")
 
 
-def _foreseen(field: Field) -> Iterator[tuple[str, str]]:
-    """Yield code and class of what the product itself may say of a field, beside what the regulator's folder states."""
-    yield MISSING_CODE, ErrorClass.MISSING.value
-    yield FORMAT_CODE, ErrorClass.LENGTH.value
-    yield FORMAT_CODE, ErrorClass.FORMAT.value
-    yield CONTROL_CODE, ErrorClass.FORMAT.value
-    if field.codes:
-        yield DOMAIN_CODE, ErrorClass.DOMAIN.value
-        yield FLAG_CODE, ErrorClass.DOMAIN.value
-    if field.image:
-        yield IMAGE_CODE, ErrorClass.FILE.value
+def _foreseen(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
+    """Yield code, class and field of what the product itself may say, beside what the regulator's folder states."""
+    for field in dataset.fields:
+        yield MISSING_CODE, ErrorClass.MISSING.value, field.name
+        yield FORMAT_CODE, ErrorClass.LENGTH.value, field.name
+        yield FORMAT_CODE, ErrorClass.FORMAT.value, field.name
+        yield CONTROL_CODE, ErrorClass.FORMAT.value, field.name
+        if field.codes:
+            yield DOMAIN_CODE, ErrorClass.DOMAIN.value, field.name
+            yield FLAG_CODE, ErrorClass.DOMAIN.value, field.name
+        if field.image:
+            yield IMAGE_CODE, ErrorClass.FILE.value, field.name
+
+
+def _whys(code: str, class_: str, field: Field) -> Iterable[str]:
+    """Return the details that the sentences of a finding take in."""
+    if class_ == ErrorClass.FILE.value and field.image:
+        return images.WHY
+    is_instant = field.format.type in {ValueType.DATE, ValueType.DATETIME}
+    return _WHY_NO_INSTANT if is_instant and (code, class_) == (FORMAT_CODE, ErrorClass.FORMAT.value) else ()
 
 
 def _stated(dataset: Dataset, datasets: Mapping[str, Dataset]) -> Iterator[tuple[tuple[str, str, str], Explained]]:

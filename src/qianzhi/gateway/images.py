@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import polars as pl
 
 from qianzhi.checks import findings as findings_of
+from qianzhi.checks import images
 from qianzhi.errors import SenderError
 from qianzhi.sealing.envelopes import blob_column
 from qianzhi.sealing.images import IMAGE_BYTES_MAX, media_type
@@ -113,29 +114,29 @@ def content_of(text: str, paths: PathMap) -> bytes | str:
     Raises OperatorError where the key of an encrypted one is away: that is none of the record's faults.
     """
     if any(map(_leads_back, _steps(text))):
-        return "a path that leads back"  # out of the folder that the hospital named for it
+        return images.LEADS_BACK  # out of the folder that the hospital named for it
     path = paths.resolve(text)
     if path.drive.startswith("\\\\"):
-        return "a path of another machine"  # opening it would make this one call there, with its credentials
+        return images.ELSEWHERE  # opening it would make this one call there, with its credentials
     if not path.is_absolute():
-        return "not a full path"
+        return images.NOT_FULL
     try:
         content = _read(path, paths.kept)
     except FileNotFoundError:
-        return "no such file"
+        return images.ABSENT
     except (OSError, ValueError):
-        return "cannot be read"
+        return images.UNREADABLE
     return _misfit(content) or content
 
 
 def _misfit(content: bytes) -> str | None:
     """Return why bytes are not an image that can be carried, or None."""
     if len(content) > IMAGE_BYTES_MAX:
-        return f"larger than {IMAGE_BYTES_MAX // 2**20} MiB"
+        return images.TOO_LARGE
     try:
         media_type(content)
     except SenderError:
-        return "not an image"
+        return images.NO_IMAGE
     return None
 
 
