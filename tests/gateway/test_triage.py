@@ -103,7 +103,12 @@ def seen_of(raw: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
 
 
 def decided(
-    rows: Sequence[Row], world: World = World(), rejected: Sequence[int] = (), *, withholds: bool = False
+    rows: Sequence[Row],
+    world: World = World(),
+    rejected: Sequence[int] = (),
+    *,
+    withholds: bool = False,
+    dataset: Dataset = DATASET,
 ) -> Triage:
     """Decide about rows."""
     raw = make_raw(
@@ -136,7 +141,7 @@ def decided(
     )
     around = Surroundings(LANE, states(world.live), held, keyed(world.in_flight), parents)
     seen = seen_of(raw, DATASET)
-    return triage(seen, pl.Series("row_id", list(rejected), dtype=pl.Int64), around, DATASET, withholds=withholds)
+    return triage(seen, pl.Series("row_id", list(rejected), dtype=pl.Int64), around, dataset, withholds=withholds)
 
 
 def places(of: Triage) -> dict[str, list[int]]:
@@ -269,6 +274,17 @@ def test_the_modification_of_what_was_never_accepted_goes_as_new() -> None:
     assert outcome.findings.rows() == [
         (row_id, "V22", "E06", "CXBZ", None, "JGDM, MZH", "warning") for row_id in (1, 2)
     ]
+
+
+def test_a_regulator_without_that_rule_gets_no_finding_of_it() -> None:
+    """What becomes of a row is the same; one behind a held row names what that one waits for."""
+    silent = replace(DATASET, rules=())
+    rows = [Row(1, "A", "modify"), Row(2, "B", "modify"), Row(3, "C", "revoke")]
+    outcome = decided(rows, World(held=[("B", -1)]), dataset=silent)
+    assert places(outcome) == {"go": [1], "waiting": [2], "ended": [3]}
+    assert outcome.promoted.to_list() == [1]
+    assert outcome.findings.is_empty()
+    assert outcome.waiting["code"].to_list() == ["V30"]
 
 
 def test_the_revocation_of_what_was_never_accepted_ends_here() -> None:
@@ -415,12 +431,3 @@ def test_states_that_name_a_record_twice_do_not_multiply_its_rows() -> None:
     )
     outcome = triage(seen, pl.Series("row_id", [], dtype=pl.Int64), around, DATASET)
     assert places(outcome) == {"go": [1], "deferred": [2]}
-
-
-def test_a_dataset_without_the_rule_still_says_why() -> None:
-    """The number that the specification gives the rule stands in for it."""
-    raw = make_raw(VISIT, [{"JGDM": "1", "MZH": "A", "CXBZ": "3", "SJSCSJ": None}])
-    seen = seen_of(raw, VISIT)
-    around = Surroundings(LANE, states({}), seen.select(*state.KEY, "row_id").clear(), keyed([]), ())
-    outcome = triage(seen, pl.Series("row_id", [], dtype=pl.Int64), around, VISIT)
-    assert outcome.findings.select("code", "class", "severity").rows() == [("V22", "E06", "warning")]

@@ -18,7 +18,7 @@ from qianzhi.specs.model import RuleKind, Severity
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from qianzhi.specs.model import Dataset, Reference
+    from qianzhi.specs.model import Dataset, Reference, Rule
 
 WAITING = pl.Schema(
     {
@@ -186,10 +186,12 @@ def _overdue(rows: pl.DataFrame, around: Surroundings) -> pl.DataFrame:
 
 def _behind(rows: pl.DataFrame, around: Surroundings, dataset: Dataset) -> pl.DataFrame:
     """Rows that come behind a held row of their own key wait until that one is accepted."""
+    rule = _held_rule(dataset)
+    references = [each.code for each in dataset.references if each.severity is Severity.ERROR]
     return rows.select(
         "row_id",
         *KEY,
-        code=pl.lit(_held_rule(dataset)[0]),
+        code=pl.lit(rule.code if rule else next(iter(references), "")),  # what holds the row in front, at last
         field=pl.lit(dataset.key[-1]),
         value=pl.lit(None, pl.String),
         wants_lane_id=pl.lit(around.lane_id, pl.Int16),
@@ -200,13 +202,15 @@ def _behind(rows: pl.DataFrame, around: Surroundings, dataset: Dataset) -> pl.Da
 
 
 def _unaccepted_findings(row_ids: pl.Series, dataset: Dataset) -> pl.DataFrame:
-    code, error_class = _held_rule(dataset)
+    rule = _held_rule(dataset)
+    if rule is None:
+        return findings_of.empty()
     return findings_of.concat(
         [
             pl.DataFrame({"row_id": row_ids}).select(
                 "row_id",
-                code=pl.lit(code),
-                **{"class": pl.lit(error_class)},
+                code=pl.lit(rule.code),
+                **{"class": pl.lit(rule.error_class.value)},
                 field=pl.lit(dataset.change.field),
                 value=pl.lit(None, pl.String),
                 detail=pl.lit(", ".join(dataset.key)),
@@ -216,8 +220,6 @@ def _unaccepted_findings(row_ids: pl.Series, dataset: Dataset) -> pl.DataFrame:
     )
 
 
-def _held_rule(dataset: Dataset) -> tuple[str, str]:
-    for rule in dataset.rules:
-        if rule.kind is RuleKind.STATE and rule.check == IS_HELD:
-            return rule.code, rule.error_class.value
-    return "V22", "E06"
+def _held_rule(dataset: Dataset) -> Rule | None:
+    """Return the rule about changes of what was never accepted, where the regulator has one."""
+    return next((rule for rule in dataset.rules if rule.kind is RuleKind.STATE and rule.check == IS_HELD), None)
