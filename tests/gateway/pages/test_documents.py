@@ -246,7 +246,8 @@ def test_the_pages_speak_english_too(guest: Visitor) -> None:
     guest.page.click("td:has-text('Network diagram of the internet hospital')")
     guest.page.wait_for_selector(".dialog dt:has-text('Kinds of files')")
     assert "、" not in guest.page.inner_text(".dialog")
-    guest.page.keyboard.press("Escape")
+    guest.page.click(".dialog button:has-text('Close')")
+    guest.page.wait_for_selector(".q-dialog", state="detached")
     for path, word in (("/files", "Interface specification"), ("/forms", "Make the form")):
         guest.go(path)
         guest.page.wait_for_selector(f"text={word}")

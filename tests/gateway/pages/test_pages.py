@@ -320,11 +320,13 @@ def test_a_viewer_sees_figures_and_no_patient(guest: Visitor) -> None:
 
 
 def test_a_row_opens_by_the_keyboard(guest: Visitor) -> None:
-    """Its first cell is a button, which Tab reaches and Enter presses."""
+    """Its first cell is a button, which Tab reaches and Enter presses; what opens has a button that closes it."""
     guest.sign_in("administrator", PASSWORD, "/accounts")
     guest.page.focus("tr:has-text('operator') button.open")
     guest.page.keyboard.press("Enter")
     guest.page.wait_for_selector(".q-dialog button:has-text('停用')")
+    guest.page.click(".q-dialog button:has-text('关闭')")
+    guest.page.wait_for_selector(".q-dialog", state="detached")
 
 
 def test_the_keyboard_stays_at_its_row(guest: Visitor) -> None:

@@ -87,6 +87,8 @@ class _Accounts:
                 Input("role", _("角色"), options=_roles(), value=Role.OPERATOR.value, is_required=True),
             ]
             Form(self._visit, inputs, save, button=_("新增"), narrow=True)
+            with element("div", "actions"):
+                ui.button(_("取消"), on_click=asked.close).props("flat no-caps")
         asked.open()
 
     def _open(self, row: Mapping[str, object]) -> None:
@@ -122,6 +124,7 @@ class _Accounts:
                 ui.button(_("重置密码"), on_click=self._visit.handler(reset)).props("outline no-caps")
                 title = _("停用") if enabled else _("启用")
                 ui.button(title, on_click=self._visit.handler(switch)).props("outline no-caps")
+                ui.button(_("关闭"), on_click=asked.close).props("flat no-caps")
         asked.open()
 
 

@@ -173,6 +173,8 @@ class _Checklist:
             if self._may_bring:
                 _Bringing(self._visit, self._dossier, line, self._brought(asked.close)).draw()
             self._draw_versions(held)
+            with element("div", "actions"):
+                ui.button(_("关闭"), on_click=asked.close).props("flat no-caps")
         asked.open()
 
     def _brought(self, close: Callable[[], None]) -> Settled:
