@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg
 import pytest
 from tests.cli.conftest import ask, call
 from tests.runtime import papers as made
@@ -12,6 +13,8 @@ from typer.testing import CliRunner
 from qianzhi.cli import app
 from qianzhi.errors import ConfigurationError, QianzhiError, RetryableError, SenderError
 from qianzhi.runtime import workbooks
+from qianzhi.runtime.home import Home
+from qianzhi.runtime.sources import load_settings
 
 NOTICE = "protection_level_notice"
 
@@ -79,7 +82,7 @@ def test_a_form_is_filled_in(home: Path, tmp_path: Path) -> None:
 
 
 def test_the_statement_of_a_deployment(home: Path, tmp_path: Path) -> None:
-    """With the result of the doctor; the password only when asked for, and then it is the one that works."""
+    """With the result of the doctor; the password only when asked for: the one that works, and it is audited."""
     book = tmp_path / "statement.xlsx"
     assert call(home, "gateway", "form", "statement", "--output", str(book)).exit_code == 0
     rows = {row[0]: row[1] for row in workbooks.read(book.read_bytes())[0].rows}
@@ -89,6 +92,9 @@ def test_the_statement_of_a_deployment(home: Path, tmp_path: Path) -> None:
     assert call(home, "gateway", "form", "statement", "--output", str(book), "--with-secrets").exit_code == 0
     told = {row[0]: row[1] for row in workbooks.read(book.read_bytes())[0].rows}["数据库连接密码"]
     assert told in call(home, "gateway", "dsn").output
+    with psycopg.connect(str(load_settings(Home(home)).gateway.database.dsn)) as session:
+        noted = session.execute("SELECT subject, detail FROM qianzhi.audit WHERE event LIKE 'documents:%'").fetchall()
+    assert noted == [("前置机部署完成说明", {"items": ["database_password"]})]
 
 
 def test_the_specification_as_a_workbook(tmp_path: Path) -> None:

@@ -229,7 +229,9 @@ def _filled(
     with _dossier(home, destination) as dossier:
         require_known("FORM", key, [each.key for each in dossier.paperwork.forms])
         known = facts(place, settings, settings.gateway.destinations[dossier.destination].regulator)
-        return fill(dossier.paperwork.form(key), known, answers, with_secrets=with_secrets)
+        filled = fill(dossier.paperwork.form(key), known, answers, with_secrets=with_secrets)
+        dossier.note_printed(filled, actor())
+        return filled
 
 
 def _answers(file: Path | None) -> dict[str, str]:

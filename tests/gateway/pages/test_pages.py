@@ -13,6 +13,7 @@ from tests.gateway.pages.conftest import PASSWORD, Gateway
 from tests.gateway.views.site import CORRECTED
 
 from qianzhi.gateway import reminder, whitelist
+from qianzhi.gateway.documents.dossier import PRINTED
 from qianzhi.gateway.pages import audit, services
 from qianzhi.ledger import reconciliations
 from qianzhi.runtime import clock
@@ -301,7 +302,7 @@ def test_an_administrator_sees_who_looked_at_what(guest: Visitor, gateway: Gatew
 def test_every_entry_of_the_audit_has_its_word(gateway: Gateway) -> None:
     """No event that the played gateway wrote is shown by the name that programs have for it, and each has a kind."""
     written = {event for (event,) in gateway.ask("SELECT DISTINCT event FROM qianzhi.audit")}
-    written |= {reconciliations.EVENT, reconciliations.MISSED, whitelist.CHANGED, services.RESTARTED}
+    written |= {reconciliations.EVENT, reconciliations.MISSED, whitelist.CHANGED, services.RESTARTED, PRINTED}
     assert written - set(audit.EVENTS) == set()
     patterns = [each.rstrip("%") for _word, every in audit.KINDS.values() for each in every]
     assert [event for event in audit.EVENTS if not event.startswith(tuple(patterns))] == []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from qianzhi.db.server import connect, translated
 from qianzhi.errors import ConfigurationError, OperatorError, SenderError
 from qianzhi.gateway.documents.checklist import checklist
-from qianzhi.ledger import documents
+from qianzhi.ledger import audit, documents
 from qianzhi.ledger.documents import Filed
 from qianzhi.runtime import clock, papers
 from qianzhi.runtime.papers import Objection
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from qianzhi.db.server import Session
     from qianzhi.gateway.documents.checklist import Line
+    from qianzhi.gateway.documents.forms import Filled
     from qianzhi.ledger.blobs import Blobs
     from qianzhi.ledger.documents import Published, Version
     from qianzhi.regulators.protocols import Cabinet
@@ -34,6 +35,7 @@ VERSIONS_MAX: Final = 50
 FETCHED_BYTES_MAX: Final = 64 * 2**20
 FILE_NAME_CHARACTERS_MAX: Final = 200
 REASON_CHARACTERS_MAX: Final = 500
+PRINTED: Final = "documents:secrets:printed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,13 @@ class Dossier:
         with self._session() as session:
             documents.announce(session, self.destination, found, now)
         return Synced(submitted, changed, len(found))
+
+    def note_printed(self, filled: Filled, actor: str) -> None:
+        """Put on record who printed secrets of this installation on a form; nothing where there are none on it."""
+        if filled.revealed:
+            detail = {"items": list(filled.revealed)}
+            with self._session() as session:
+                audit.note(session, actor=actor, event=PRINTED, subject=filled.form.title.zh, detail=detail)
 
     def publications(self) -> list[Published]:
         """Return what is or was published, the newest first."""

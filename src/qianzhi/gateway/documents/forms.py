@@ -37,6 +37,7 @@ class Filled:
 
     form: Form
     values: Mapping[str, str]  # by the item's key; blank for what nobody said
+    revealed: tuple[str, ...] = ()  # the keys of this installation's secrets that stand in it
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -61,7 +62,9 @@ def fill(
     known = {item.key: item for item in form.items}
     for key, answer in answers.items():
         _refuse_unfit(known, key, answer)
-    return Filled(form, {item.key: _value(item, facts, answers, with_secrets=with_secrets) for item in form.items})
+    values = {item.key: _value(item, facts, answers, with_secrets=with_secrets) for item in form.items}
+    ours = [item.key for item in form.items if item.secret and item.fact and not answers.get(item.key, "").strip()]
+    return Filled(form, values, tuple(ours) if with_secrets else ())
 
 
 def make(filled: Filled, kind: FormFile) -> bytes:

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 PATH: Final = "/audit"
 DETAIL_CHARACTERS_MAX: Final = 300
 KINDS: Final[Mapping[str, tuple[str, Sequence[str]]]] = {
-    "looks": (mark("查看与导出"), ("console:page:%", "resources:records:downloaded", "gateway:archive:%")),
+    "looks": (
+        mark("查看与导出"),
+        ("console:page:%", "resources:records:downloaded", "gateway:archive:%", "documents:secrets:%"),
+    ),
     "sessions": (mark("登录与退出"), ("console:session:%",)),
     "changes": (
         mark("更改"),
@@ -45,7 +48,8 @@ EVENTS: Final[Mapping[str, tuple[str, Tone]]] = {
     "console:page:viewed": (mark("查看"), "plain"),
     "console:page:exported": (mark("导出"), "warn"),
     "resources:records:downloaded": (mark("导出"), "warn"),
-    "gateway:archive:restored": (mark("取出归档"), "warn"),
+    "gateway:archive:restored": (mark("提取归档"), "warn"),
+    "documents:secrets:printed": (mark("打印数据库密码"), "warn"),
     "console:session:opened": (mark("登录"), "good"),
     "console:session:refused": (mark("登录被拒"), "bad"),
     "console:session:ended": (mark("退出登录"), "plain"),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from qianzhi.console.visit import Visit
+    from qianzhi.gateway.documents.dossier import Dossier
     from qianzhi.runtime.home import Home
     from qianzhi.runtime.settings import Settings
     from qianzhi.specs.paperwork import Form, Item
@@ -39,17 +40,17 @@ def page(home: Home, settings: Settings) -> Page:
             if regulator not in seen:
                 seen.add(regulator)
                 for form in dossier.paperwork.forms:
-                    _Card(visit, home, settings, regulator).draw(form)
+                    _Card(visit, home, settings, dossier).draw(form)
 
     return Page("/forms", mark("表单"), show, mark("资料与文档"), "print", WITH_PATIENTS)
 
 
 class _Card:
-    def __init__(self, visit: Visit, home: Home, settings: Settings, regulator: str) -> None:
+    def __init__(self, visit: Visit, home: Home, settings: Settings, dossier: Dossier) -> None:
         self._visit = visit
         self._home = home
         self._settings = settings
-        self._regulator = regulator
+        self._dossier = dossier
 
     def draw(self, form: Form) -> None:
         with element("section", "card"):
@@ -83,6 +84,8 @@ class _Card:
             notices.done(_("已生成，还有 {count} 项空白。").format(count=missing))
 
     def _made(self, form: Form, answers: Mapping[str, str], kind: FormFile, may_tell: bool) -> tuple[bytes, int]:  # noqa: FBT001 - passed on to a thread
-        known = facts(self._home, self._settings, self._regulator)
+        regulator = self._settings.gateway.destinations[self._dossier.destination].regulator
+        known = facts(self._home, self._settings, regulator)
         filled = fill(form, known, answers, with_secrets=may_tell)
+        self._dossier.note_printed(filled, self._visit.live.who.actor)
         return make(filled, kind), len(filled.missing)
