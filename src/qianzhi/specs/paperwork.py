@@ -55,7 +55,8 @@ class Item:
     """
     One line of a form: filled in from a fact of this installation where it names one, else from an answer.
 
-    `of` says more of the fact (ports to look at, names of answers); a secret is printed only when asked for.
+    `of` says more of the fact: ports to look at, dataset and field of a record. A secret is printed only when asked
+    for.
     """
 
     key: str

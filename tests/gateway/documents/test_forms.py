@@ -9,9 +9,9 @@ import pytest
 
 from qianzhi.errors import ConfigurationError
 from qianzhi.gateway import assembly
-from qianzhi.gateway.documents.facts import facts
+from qianzhi.gateway.documents.facts import RECORD, facts
 from qianzhi.gateway.documents.forms import WITHHELD, FormFile, fill, make
-from qianzhi.regulators import paperwork
+from qianzhi.regulators import paperwork, regulator
 from qianzhi.runtime import workbooks
 from qianzhi.runtime.files import write_durably
 from qianzhi.runtime.home import End, Home
@@ -96,6 +96,14 @@ def test_the_statement_says_what_a_vendor_needs(home: Home, settings: Settings) 
     assert (plain.revealed, told.revealed) == ((), ("database_password",))
     assert fill(STATEMENT, known, {"database_password": "x"}, with_secrets=True).revealed == ()
     assert secret.encode() not in make(plain, FormFile.HTML)
+
+
+def test_a_fact_of_a_record_names_a_field_that_people_keep() -> None:
+    """Of a dataset that is kept by form, so that the console has its record."""
+    named = [item.of for form in PAPERWORK.forms for item in form.items if item.fact == RECORD]
+    kept = {each.name: each for each in regulator("guangdong").datasets if each.resource is not None}
+    assert named == [("institution", "STYYMC"), ("institution", "JGMC")]
+    assert all(kept[dataset].field(field) for dataset, field in named)
 
 
 def test_a_database_apart_is_said_to_be(home: Home, settings: Settings) -> None:

@@ -15,12 +15,15 @@ from tests.gateway.resources.conftest import INSTITUTION, drawn
 from qianzhi.db.server import connect
 from qianzhi.errors import QianzhiError, SenderError
 from qianzhi.gateway import assembly, images
+from qianzhi.gateway.documents.facts import facts
+from qianzhi.gateway.documents.forms import fill
 from qianzhi.gateway.resources import records, saving
 from qianzhi.gateway.resources.attachments import attached
 from qianzhi.gateway.resources.records import State
 from qianzhi.gateway.resources.registry import registry
 from qianzhi.ledger import lanes
 from qianzhi.ledger.keys import settle_states
+from qianzhi.regulators import paperwork
 from qianzhi.runtime import clock, keyfile
 from qianzhi.runtime.sources import load_settings
 
@@ -379,3 +382,14 @@ def _count(kept: Registry) -> list[tuple[object, ...]]:
             session.execute(f"SELECT count(*), max(id) FROM guangdong.{name}".encode()).fetchone() or ()
             for name in kept.forms
         ]
+
+
+def test_forms_take_the_name_of_the_hospital_from_its_record(kept: Registry, samples: Samples) -> None:
+    """What is answered goes over it."""
+    statement, known = paperwork("guangdong").form("statement"), facts(kept.home, load_settings(kept.home), "guangdong")
+    known["health"] = lambda _: ""
+    assert fill(statement, known, {}).values["institution_name"] == ""
+    said = samples["institution"] | {"JGMC": "演示互联网医院"}
+    kept.save(kept.form_plan("institution", said, row_id=None), actor="test")
+    assert fill(statement, known, {}).heading == "演示互联网医院前置机部署完成说明"
+    assert fill(statement, known, {"institution_name": "另一医院"}).heading == "另一医院前置机部署完成说明"

@@ -11,7 +11,7 @@ from qianzhi.console.layout import element, text
 from qianzhi.console.pages import Page
 from qianzhi.console.roles import ADMINISTRATORS, WITH_PATIENTS
 from qianzhi.console.text import _, mark
-from qianzhi.gateway.documents.facts import facts
+from qianzhi.gateway.documents.facts import RECORD, facts
 from qianzhi.gateway.documents.forms import ANSWER_CHARACTERS_MAX, FormFile, fill, make
 from qianzhi.gateway.documents.opening import dossiers
 from qianzhi.runtime import printing, workbooks
@@ -56,7 +56,7 @@ class _Card:
         with element("section", "card"):
             text(form.title.said(self._visit.language), "h2")
             text(_("本机已知的内容自动填写；打印盖章后扫描上传。"), "p", "soft")
-            inputs = [self._input(item) for item in form.items if item.fact is None]
+            inputs = [self._input(item) for item in form.items if item.fact in {None, RECORD}]
             kinds = {FormFile.HTML.value: _("打印页（HTML）"), FormFile.XLSX.value: "Excel"}
             inputs.append(Input(_KIND, _("文件格式"), options=kinds, value=FormFile.HTML.value, is_required=True))
             if self._visit.role in ADMINISTRATORS and any(item.secret and item.fact for item in form.items):
@@ -72,7 +72,8 @@ class _Card:
         title = item.label.said(self._visit.language)
         options = {choice: choice for choice in item.choices} or None
         kind = "password" if item.secret else "text"
-        return Input(item.key, title, kind, options=options, characters_max=ANSWER_CHARACTERS_MAX)  # type: ignore[arg-type]  # one of its kinds
+        hint = _("不填时取自“机构与人员”。") if item.fact == RECORD else ""
+        return Input(item.key, title, kind, hint=hint, options=options, characters_max=ANSWER_CHARACTERS_MAX)  # type: ignore[arg-type]  # one of its kinds
 
     async def _make(self, form: Form, values: Mapping[str, str]) -> None:
         kind = FormFile(values[_KIND])
