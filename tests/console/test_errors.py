@@ -100,6 +100,16 @@ def test_every_text_with_values_is_recognised() -> None:
                 "环境变量 QIANZHI_GATEWAY__PROT 中的 gateway.prot 不是已知设置；可能应为 port。"
             ),
         ),
+        (
+            (
+                "gateway.whitelist cannot be changed in /home/qianzhi.toml: the environment variable "
+                "QIANZHI_GATEWAY__WHITELIST says otherwise."
+            ),
+            (
+                "无法在 /home/qianzhi.toml 中更改 gateway.whitelist："
+                "环境变量 QIANZHI_GATEWAY__WHITELIST 另有规定，且优先于该文件。"
+            ),
+        ),
         ("Name one of: none; set one up in qianzhi.toml.", "可选：无；请在 qianzhi.toml 中设置。"),
         ("Name one of: hub, none.", "可选：hub, none。"),
         ("There is no account none.", "没有账号 none。"),

@@ -76,7 +76,8 @@ def test_ports(wanted: Wanted, taken: dict[int, Taker], health: Health) -> None:
     (found,) = ports.diagnose(Ports(taken, frozenset({7})), [wanted])
     assert verdict(found) is health
     if taken.get(wanted.port, Taker()).pid == 8:
-        assert "java (pid 8)" in found.as_json("zh")["what"]
+        assert "java（进程 8）" in found.as_json("zh")["what"]
+        assert "java (pid 8)" in found.as_json("en")["what"]
 
 
 @pytest.mark.parametrize(

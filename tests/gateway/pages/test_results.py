@@ -174,7 +174,7 @@ def test_rows_that_the_ledger_does_not_know_are_decided_about(desk: Desk, guest:
     guest.page.wait_for_selector("text=官方表中的记录都在本机台账中，或已核对。")
     desk.official.ask("INSERT INTO contacts (jgdm, bm) VALUES ('44', 'x')")
     guest.page.click("text=核对官方表")
-    guest.page.wait_for_selector(".q-dialog >> text=行政管理科室通讯表: 1 条（ID 3 至 3）")
+    guest.page.wait_for_selector(".q-dialog >> text=行政管理科室通讯表：1 条（ID 3 至 3）")
     guest.page.click("text=都不是本机写入的")
     guest.page.wait_for_selector("text=已记录，下次尝试时继续送达。")
     with psycopg.connect(desk.dsn) as session:

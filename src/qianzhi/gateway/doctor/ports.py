@@ -26,9 +26,10 @@ class Taker:
     program: str = ""
 
     @property
-    def shown(self) -> str:
+    def shown(self) -> Text:
         """The words for a person."""
-        return f"{self.program or '?'} (pid {self.pid})" if self.pid else "?"
+        zh, en = self.program or "未知程序", self.program or "an unknown program"
+        return Text(f"{zh}（进程 {self.pid}）", f"{en} (pid {self.pid})") if self.pid else Text(zh, en)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +112,8 @@ def _ours(wanted: Wanted, taker: Taker | None, facts: Ports) -> Diagnosis:
     return ill(
         name,
         Text(
-            f"{wanted.by.zh}需要的端口被其他程序占用：{taker.shown}。",
-            f"Something else has the port of {wanted.by.en}: {taker.shown}.",
+            f"{wanted.by.zh}需要的端口被其他程序占用：{taker.shown.zh}。",
+            f"Something else has the port of {wanted.by.en}: {taker.shown.en}.",
         ),
         Text(
             f"停止该程序，或在 qianzhi.toml 中更换端口（{wanted.setting}）。",
@@ -129,7 +130,7 @@ def _theirs(wanted: Wanted, taker: Taker | None, facts: Ports) -> Diagnosis:
         return well(name, "由本前置机使用。", "This gateway has it.")
     return note(
         name,
-        Text(f"已被占用：{taker.shown}。", f"Taken: {taker.shown}."),
+        Text(f"已被占用：{taker.shown.zh}。", f"Taken: {taker.shown.en}."),
         Text(
             f"如果它不是{wanted.by.zh}，而这台机器要安装官方前置机，请先释放。",
             f"If that is not {wanted.by.en}, and the official software is to stand here, free it first.",

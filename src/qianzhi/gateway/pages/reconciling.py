@@ -68,10 +68,9 @@ class Reconciling:
         with dialog(_("官方表中有本机台账不知道的记录")) as asked:
             for each in found:
                 title = names.dataset(self._settings, each.dataset)
-                ids = _("{count} 条（ID {first} 至 {last}）").format(
-                    count=f"{each.row_count:,}", first=each.first, last=each.last
-                )
-                text(f"{title}: {ids}", "p")
+                told = _("{dataset}：{count} 条（ID {first} 至 {last}）")
+                count = f"{each.row_count:,}"
+                text(told.format(dataset=title, count=count, first=each.first, last=each.last), "p")
             text(
                 _(
                     "若本机刚从较早的备份恢复，请先让业务系统补写备份之后的记录，再选“可能是本机写入的”："
