@@ -51,7 +51,7 @@ def with_dataset(parts: Iterable[tuple[str, pl.DataFrame]]) -> pl.DataFrame:
 
 def explained(listed: pl.DataFrame, destination: Destination, language: str) -> list[dict[str, Any]]:
     """Return findings (with a column dataset, and is_held where some may be held) in their public form."""
-    texts, waits = catalogue(destination.regulator), pl.lit(getattr(HELD_REMEDY, language))
+    texts, waits = catalogue(destination.regulator), pl.lit(HELD_REMEDY.said(language))
     frames = [
         texts.explain_frame(part, str(name), language)
         for (name,), part in sorted(listed.partition_by("dataset", as_dict=True).items())
