@@ -62,9 +62,9 @@ def test_a_reason_names_title_and_field(words: Catalogue) -> None:
             "E06",
             "ZJHM",
             "person(JGDM=1, ZJHM=2)",
-            "「ZJHM的名称」(ZJHM)所指的「患者」记录尚未被接受（person(JGDM=1, ZJHM=2)）",
+            "「ZJHM的名称」(ZJHM)所指的「患者」记录尚未被接收（person(JGDM=1, ZJHM=2)）",
         ),
-        ("V37", "E12", "XM", None, "「XM的名称」(XM)与所指的 person 记录不一致"),
+        ("V37", "E12", "XM", None, "「XM的名称」(XM)与所指的「患者」记录不一致"),
     ],
 )
 def test_every_kind_of_finding_has_a_reason(

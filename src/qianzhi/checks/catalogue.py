@@ -179,13 +179,13 @@ def _stated(dataset: Dataset, datasets: Mapping[str, Dataset]) -> Iterator[tuple
     for reference in dataset.references:
         yield _referred(dataset, reference, datasets.get(reference.to))
         for repeat in reference.repeats:
-            yield from _repeated(dataset, reference.to, repeat)
+            yield from _repeated(dataset, reference.to, repeat, datasets.get(reference.to))
 
 
 def _referred(dataset: Dataset, reference: Reference, parent: Dataset | None) -> tuple[tuple[str, str, str], Explained]:
     label = _label(dataset.field(reference.blamed))
     reason = Text(
-        f"{label.zh}所指的「{parent.title if parent else reference.to}」记录尚未被接受",
+        f"{label.zh}所指的「{parent.title if parent else reference.to}」记录尚未被接收",
         f"The record of {reference.to} that {label.en} refers to is not accepted yet",
     )
     title = Text(reference.title, f"{reference.blamed} refers to an accepted record of {reference.to}")
@@ -193,12 +193,14 @@ def _referred(dataset: Dataset, reference: Reference, parent: Dataset | None) ->
     return key, Explained(title, reason, reference.remedy)
 
 
-def _repeated(dataset: Dataset, parent: str, repeat: Repeat) -> Iterator[tuple[tuple[str, str, str], Explained]]:
+def _repeated(
+    dataset: Dataset, to: str, repeat: Repeat, parent: Dataset | None
+) -> Iterator[tuple[tuple[str, str, str], Explained]]:
     names = "、".join(_label(dataset.field(name)).zh for name in repeat.fields)
-    title = Text(repeat.title, f"{', '.join(repeat.fields)} as in {parent}")
+    title = Text(repeat.title, f"{', '.join(repeat.fields)} as in {to}")
     reason = Text(
-        f"{names}与所指的 {parent} 记录不一致",
-        f"{', '.join(repeat.fields)} and the record of {parent} that is referred to do not say the same",
+        f"{names}与所指的「{parent.title if parent else to}」记录不一致",
+        f"{', '.join(repeat.fields)} and the record of {to} that is referred to do not say the same",
     )
     for name in repeat.fields:
         yield (repeat.code, repeat.error_class.value, name), Explained(title, reason, repeat.remedy)
@@ -321,7 +323,7 @@ def _unknown(code: str, field: str) -> Explained:
 
 _REPLIED: Final = Explained(
     Text("监管平台的处理结果", "The result that the regulator's platform gave"),
-    Text("监管平台未接受该记录", "The regulator's platform did not take the record"),
+    Text("监管平台未接收该记录", "The regulator's platform did not take the record"),
     Text(
         "按监管平台给出的原因改正后，重新插入该记录；缺少上级数据的，先补传上级数据。",
         "Correct it by the reason given and insert the record again, any missing parent first.",
