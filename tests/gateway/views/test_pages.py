@@ -268,7 +268,9 @@ def test_a_check_tells_how_far_it_is_and_what_it_found(
     assert found.rejected_count == len(errors)
     assert len(found.findings) == sum(frame.height for *_, frame in previewed)
     assert not found.is_bounded
-    monkeypatch.setattr(checkup, "FINDINGS_KEPT_MAX", 2)
+    assert found.findings
+    kept = len(found.findings) - 1  # how many there are depends on the hour: rows of later today are findings
+    monkeypatch.setattr(checkup, "FINDINGS_KEPT_MAX", kept)
     few = checkup.check_now(session, site.workplace, site.destination, progress=lambda *_: None)
-    assert (len(few.findings), few.is_bounded) == (2, True)
+    assert (len(few.findings), few.is_bounded) == (kept, True)
     assert [asdict(each) for each in few.datasets] == [asdict(each) for each in found.datasets]
