@@ -56,7 +56,8 @@ class Reconciling:
             what = _("{count} 个批次未能送达 {name}。").format(count=len(waiting), name=self._place.name)
             remedy = _("原因见上传日志和体检。若官方表中有本机台账不知道的记录，请先核对。")
             notices.notice(what, remedy, tone="warn")
-        ui.button(_("核对官方表"), on_click=self._visit.handler(self._look)).props("outline no-caps")
+        with element("div", "actions"):
+            ui.button(_("核对官方表"), on_click=self._visit.handler(self._look)).props("outline no-caps")
 
     async def _look(self) -> None:
         found = await progress.run(self._visit, _("正在核对官方表"), partial(_unknown, self._place))
